@@ -1,0 +1,278 @@
+"""Who the customer is: the lead, the addresses by which channels know them, and what they agreed to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext_lazy as _
+
+from users.permissions import ticket_scope
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+    from users.models import User
+
+
+class Tag(models.Model):
+    """A word put on leads and tickets."""
+
+    name = models.CharField(_("name"), max_length=40)
+    color = models.CharField(
+        _("color"),
+        max_length=8,
+        choices=[
+            ("gray", _("gray")),
+            ("teal", _("teal")),
+            ("amber", _("amber")),
+            ("red", _("red")),
+            ("blue", _("blue")),
+        ],
+        default="gray",
+    )
+
+    class Meta:
+        verbose_name = _("tag")
+        verbose_name_plural = _("tags")
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["name"], name="leads_tag_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class LeadStatus(models.TextChoices):
+    NEW = "new", _("new")
+    CONTACTED = "contacted", _("contacted")
+    QUALIFIED = "qualified", _("qualified")
+    CONVERTED = "converted", _("converted")
+    LOST = "lost", _("lost")
+
+
+class LeadSource(models.TextChoices):
+    BOT = "bot", _("bot")
+    AD = "ad", _("ad")
+    MANUAL = "manual", _("manual")
+    IMPORT = "import", _("import")
+    API = "api", _("API")
+
+
+class LeadQuerySet(models.QuerySet["Lead"]):
+    def live(self) -> LeadQuerySet:
+        """Not merged into another lead."""
+        return self.filter(merged_into=None)
+
+    def real(self) -> LeadQuerySet:
+        """Without the fictitious people of the simulator."""
+        return self.filter(is_simulated=False)
+
+    def visible_to(self, user: User | AnonymousUser) -> LeadQuerySet:
+        """Admins see all; attendants the leads they keep and those of tickets they see."""
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        if user.is_admin:
+            return self.all()
+        by_ticket = Lead.objects.filter(
+            ticket_scope(user, "tickets__"), pk=OuterRef("pk")
+        )
+        return self.filter(Q(attendant=user) | Exists(by_ticket))
+
+
+class Lead(models.Model):
+    """One person. Everything but the identities may be missing: WhatsApp may hide even the phone."""
+
+    name = models.CharField(_("name"), max_length=200, blank=True)
+    email = models.EmailField(_("e-mail"), blank=True)
+    phone = models.CharField(
+        _("phone"),
+        max_length=20,
+        blank=True,
+        help_text=_("In the form +5511900000000."),
+    )
+    document = models.CharField(_("CPF or CNPJ"), max_length=18, blank=True)
+    company = models.CharField(_("company"), max_length=120, blank=True)
+    need = models.TextField(_("need"), blank=True)
+    status = models.CharField(
+        _("status"), max_length=16, choices=LeadStatus.choices, default=LeadStatus.NEW
+    )
+    source = models.CharField(
+        _("source"),
+        max_length=16,
+        choices=LeadSource.choices,
+        default=LeadSource.MANUAL,
+    )
+    attributes = models.JSONField(_("attributes"), default=dict, blank=True)
+    referral = models.JSONField(
+        _("ad referral"),
+        default=dict,
+        blank=True,
+        help_text=_("The first ad that brought this person, as received."),
+    )
+    tags = models.ManyToManyField(
+        Tag, blank=True, related_name="leads", verbose_name=_("tags")
+    )
+    attendant = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="kept_leads",
+        verbose_name=_("attendant"),
+        help_text=_("The person who usually takes care of this lead."),
+    )
+    opted_out_at = models.DateTimeField(_("opted out at"), null=True, blank=True)
+    merged_into = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="merged_leads",
+        verbose_name=_("merged into"),
+    )
+    is_simulated = models.BooleanField(_("simulated"), default=False, editable=False)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    objects = LeadQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("lead")
+        verbose_name_plural = _("leads")
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=LeadStatus.values), name="leads_lead_status"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["status", "-id"], name="leads_lead_status_id"),
+            models.Index(
+                fields=["phone"], condition=~Q(phone=""), name="leads_lead_phone"
+            ),
+            models.Index(
+                fields=["email"], condition=~Q(email=""), name="leads_lead_email"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.phone or f"lead {self.pk}"
+
+
+class Scheme(models.TextChoices):
+    PHONE = "phone", _("phone")
+    BSUID = "bsuid", _("WhatsApp user id")
+    PARENT_BSUID = "parent_bsuid", _("WhatsApp parent user id")
+    TELEGRAM = "telegram", "Telegram"
+    LID = "lid", "LID"
+    SIMULATOR = "simulator", _("simulator")
+
+
+class Identity(models.Model):
+    """How a channel knows a lead. `address` is canonical and unique in its scope; `send_to` the form last received.
+
+    scope: "" for a phone, the business portfolio for a BSUID, the bot's id for Telegram. Never null.
+    """
+
+    lead = models.ForeignKey(
+        Lead, models.CASCADE, related_name="identities", verbose_name=_("lead")
+    )
+    scheme = models.CharField(_("scheme"), max_length=16, choices=Scheme.choices)
+    scope = models.CharField(_("scope"), max_length=64, blank=True, default="")
+    address = models.CharField(_("address"), max_length=160)
+    send_to = models.CharField(_("send to"), max_length=160)
+    unreachable_at = models.DateTimeField(_("unreachable at"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("identity")
+        verbose_name_plural = _("identities")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["scheme", "scope", "address"], name="leads_identity_address"
+            ),
+            models.CheckConstraint(
+                condition=~Q(address=""), name="leads_identity_not_empty"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.address
+
+
+class LeadStatusChange(models.Model):
+    """One move in the funnel; who and why. `actor` None: the bot or a program."""
+
+    lead = models.ForeignKey(
+        Lead, models.CASCADE, related_name="status_changes", verbose_name=_("lead")
+    )
+    from_status = models.CharField(
+        _("from"), max_length=16, choices=LeadStatus.choices, blank=True
+    )
+    to_status = models.CharField(_("to"), max_length=16, choices=LeadStatus.choices)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("by"),
+    )
+    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("lead status change")
+        verbose_name_plural = _("lead status changes")
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.from_status or '–'} → {self.to_status}"
+
+
+class Note(models.Model):
+    """What the team wrote about a lead. Never sent."""
+
+    lead = models.ForeignKey(
+        Lead, models.CASCADE, related_name="notes", verbose_name=_("lead")
+    )
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="+",
+        verbose_name=_("author"),
+    )
+    text = models.TextField(_("text"))
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("note")
+        verbose_name_plural = _("notes")
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.text[:60]
+
+
+class Consent(models.Model):
+    """LGPD record: what was asked, in which words, and what the person answered. Rows are only added."""
+
+    lead = models.ForeignKey(
+        Lead, models.CASCADE, related_name="consents", verbose_name=_("lead")
+    )
+    purpose = models.CharField(_("purpose"), max_length=60)
+    is_granted = models.BooleanField(_("granted"))
+    text = models.TextField(_("text shown"), blank=True)
+    origin = models.CharField(_("origin"), max_length=60, blank=True)
+    recorded_at = models.DateTimeField(_("recorded at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("consent")
+        verbose_name_plural = _("consents")
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.purpose

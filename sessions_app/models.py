@@ -1,0 +1,258 @@
+"""Where the conversation stands: the channel it is on and who may speak in it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from leads.models import Identity, Lead
+from sessions_app.fields import EncryptedJSONField
+from users.permissions import ticket_scope
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+    from users.models import User
+
+
+class ChannelKind(models.TextChoices):
+    WHATSAPP_CLOUD = "whatsapp_cloud", "WhatsApp Cloud API"
+    SIMULATOR = "simulator", _("simulator")
+
+
+class ChannelQuerySet(models.QuerySet["Channel"]):
+    def active(self) -> ChannelQuerySet:
+        return self.filter(is_active=True)
+
+    def visible_to(self, user: User | AnonymousUser) -> ChannelQuerySet:
+        """Channels are configuration: staff may see that they exist (never their credentials)."""
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        return self.all()
+
+
+class Channel(models.Model):
+    """A configured number or bot. The row wins over the environment once it exists."""
+
+    slug = models.SlugField(
+        _("slug"),
+        max_length=50,
+        db_index=False,
+        help_text=_("The end of the webhook's address."),
+    )
+    kind = models.CharField(_("kind"), max_length=24, choices=ChannelKind.choices)
+    name = models.CharField(_("name"), max_length=80)
+    external_id = models.CharField(
+        _("external id"),
+        max_length=64,
+        blank=True,
+        help_text=_("For WhatsApp: the phone number id."),
+    )
+    display_number = models.CharField(_("number shown"), max_length=32, blank=True)
+    identity_scope = models.CharField(
+        _("identity scope"),
+        max_length=64,
+        blank=True,
+        help_text=_(
+            "Business portfolio that user ids belong to. Empty: the only one of this installation."
+        ),
+    )
+    credentials = EncryptedJSONField(_("credentials"), blank=True, default=dict)
+    settings = models.JSONField(_("settings"), default=dict, blank=True)
+    rate_per_second = models.PositiveSmallIntegerField(
+        _("messages per second"), default=80
+    )
+    idle_minutes = models.PositiveIntegerField(
+        _("idle minutes"),
+        null=True,
+        blank=True,
+        help_text=_("Empty: SESSION_IDLE_MINUTES, or what the flow says."),
+    )
+    is_default = models.BooleanField(
+        _("default"), default=False, help_text=_("Answers at /webhook.")
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+    paused_until = models.DateTimeField(
+        _("sending paused until"), null=True, blank=True
+    )
+    pause_reason = models.CharField(_("pause reason"), max_length=300, blank=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    objects = ChannelQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("channel")
+        verbose_name_plural = _("channels")
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["slug"], name="sessions_channel_slug"),
+            models.UniqueConstraint(
+                fields=["kind", "external_id"],
+                condition=~Q(external_id=""),
+                name="sessions_channel_external_id",
+            ),
+            models.UniqueConstraint(
+                fields=["is_default"],
+                condition=Q(is_default=True),
+                name="sessions_channel_one_default",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_simulator(self) -> bool:
+        return self.kind == ChannelKind.SIMULATOR
+
+
+class Owner(models.TextChoices):
+    BOT = "bot", _("bot")
+    QUEUE = "queue", _("queue")
+    ATTENDANT = "attendant", _("attendant")
+
+
+class EndReason(models.TextChoices):
+    COMPLETED = "completed", _("flow completed")
+    IDLE = "idle", _("no answer from the customer")
+    RESOLVED = "resolved", _("ticket resolved")
+    MERGED = "merged", _("leads merged")
+    CLOSED = "closed", _("closed by staff")
+    RESTARTED = "restarted", _("started again")
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    def live(self) -> SessionQuerySet:
+        return self.filter(ended_at=None)
+
+    def with_bot(self) -> SessionQuerySet:
+        return self.live().filter(owner=Owner.BOT)
+
+    def real(self) -> SessionQuerySet:
+        return self.filter(is_simulated=False)
+
+    def visible_to(self, user: User | AnonymousUser) -> SessionQuerySet:
+        """Admins see all; attendants the sessions of tickets they see and of leads they keep."""
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        if user.is_admin:
+            return self.all()
+        by_ticket = Session.objects.filter(
+            ticket_scope(user, "tickets__"), pk=OuterRef("pk")
+        )
+        return self.filter(Q(lead__attendant=user) | Exists(by_ticket))
+
+
+class Session(models.Model):
+    """One stretch of conversation of one lead on one channel, with bot and people.
+
+    `owner` and `epoch` say who may speak; both change only in `services.hand_over`. `epoch` rises only when
+    the speaker changes between bot and people. `seq` is the last FlowLog row's number. `flow_state` holds the
+    run, its version and the engine's state. All of it is written under the row lock (`services.lock_session`).
+    """
+
+    lead = models.ForeignKey(
+        Lead,
+        models.PROTECT,
+        related_name="sessions",
+        db_index=False,
+        verbose_name=_("lead"),
+    )
+    channel = models.ForeignKey(
+        Channel,
+        models.PROTECT,
+        related_name="sessions",
+        db_index=False,
+        verbose_name=_("channel"),
+    )
+    identity = models.ForeignKey(
+        Identity,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("identity"),
+        help_text=_("The address last written from; answers go there."),
+    )
+    owner = models.CharField(
+        _("with"), max_length=12, choices=Owner.choices, default=Owner.BOT
+    )
+    epoch = models.PositiveIntegerField(_("epoch"), default=0)
+    seq = models.PositiveIntegerField(_("last log number"), default=0)
+    current_state = models.CharField(_("current node"), max_length=80, blank=True)
+    context = models.JSONField(_("context"), default=dict, blank=True)
+    flow_state = models.JSONField(_("flow state"), default=dict, blank=True)
+    started_at = models.DateTimeField(_("started at"), default=timezone.now)
+    last_interaction_at = models.DateTimeField(
+        _("last message of the customer"), null=True, blank=True
+    )
+    window_expires_at = models.DateTimeField(
+        _("service window until"), null=True, blank=True
+    )
+    idle_warned_at = models.DateTimeField(
+        _("warned of idleness at"), null=True, blank=True
+    )
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    end_reason = models.CharField(
+        _("end reason"), max_length=16, choices=EndReason.choices, blank=True
+    )
+    last_message_at = models.DateTimeField(_("last message at"), null=True, blank=True)
+    last_message_preview = models.CharField(
+        _("last message"), max_length=160, blank=True
+    )
+    unread = models.PositiveIntegerField(_("unread"), default=0)
+    is_simulated = models.BooleanField(_("simulated"), default=False, editable=False)
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["lead", "channel"],
+                condition=Q(ended_at=None),
+                name="sessions_session_one_live",
+            ),
+            models.CheckConstraint(
+                condition=Q(owner__in=Owner.values), name="sessions_session_owner"
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at=None, end_reason="")
+                | Q(ended_at__isnull=False) & ~Q(end_reason=""),
+                name="sessions_session_end_has_reason",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["lead", "channel", "-id"], name="sessions_session_lead"
+            ),
+            models.Index(
+                fields=["last_interaction_at"],
+                condition=Q(ended_at=None, owner="bot"),
+                name="sessions_session_idle",
+            ),
+            models.Index(
+                fields=["-last_message_at"],
+                condition=Q(ended_at=None),
+                name="sessions_session_recent",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.lead} · {self.channel}"
+
+    @property
+    def is_live(self) -> bool:
+        return self.ended_at is None
+
+    def window_is_open(self, at: datetime) -> bool:
+        """May free text be sent at `at`? True on channels that have no service window."""
+        return self.window_expires_at is None or at < self.window_expires_at
