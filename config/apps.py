@@ -2,6 +2,6 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class ConsoleAdminConfig(AdminConfig):
-    """The Django admin with our own site; stands in INSTALLED_APPS in place of django.contrib.admin."""
+    """Stands in INSTALLED_APPS in place of django.contrib.admin."""
 
     default_site = "config.site.ConsoleSite"

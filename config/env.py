@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import environ
+from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 T = TypeVar("T")
@@ -79,14 +80,14 @@ def time_zone(name: str, default: str) -> str:
 
 def fernet_keys(name: str) -> list[str]:
     """The keys of a MultiFernet: the first encrypts, all decrypt."""
-    from cryptography.fernet import Fernet
-
     for key in words(name):
         try:
             Fernet(key)
         except ValueError as error:
             # The value is a secret: it must not appear in the message.
-            raise ImproperlyConfigured(f"{name} must hold Fernet keys (32 bytes, base64).") from error
+            raise ImproperlyConfigured(
+                f"{name} must hold Fernet keys (32 bytes, base64)."
+            ) from error
     return words(name)
 
 

@@ -4,7 +4,6 @@ import os
 import secrets
 from datetime import timedelta
 
-from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, connection
@@ -15,6 +14,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from chatbot.models import Worker
 
 WORKER_SILENCE = timedelta(seconds=60)
 
@@ -71,9 +72,8 @@ def _migrations() -> str:
 
 
 def _worker() -> str:
-    Worker = apps.get_model("chatbot", "Worker")
     heard_since = timezone.now() - WORKER_SILENCE
-    if Worker.objects.filter(heartbeat_at__gte=heard_since).exists():
+    if Worker.objects.filter(beat_at__gte=heard_since).exists():
         return "ok"
     return "no heartbeat in the last minute"
 

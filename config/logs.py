@@ -6,6 +6,7 @@ import re
 from django.conf import settings
 
 MARK = "[hidden]"
+SHORTEST_SECRET = 8  # a shorter one would blank ordinary words
 SECRET_SETTINGS = (
     "SECRET_KEY",
     "WHATSAPP_APP_SECRET",
@@ -31,7 +32,7 @@ def redact(line: str) -> str:
     """Replace everything in `line` that is, or looks like, a secret."""
     for name in SECRET_SETTINGS:
         value = getattr(settings, name, "")
-        if len(value) >= 8:  # shorter ones would blank ordinary words
+        if len(value) >= SHORTEST_SECRET:
             line = line.replace(value, MARK)
     line = NAMED_SECRET.sub(rf"\1{MARK}", line)
     line = BARE_BEARER.sub(rf"\1{MARK}", line)

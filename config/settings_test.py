@@ -11,13 +11,13 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 # Nothing of the developer's own environment or `.env` may change what a test sees.
-for _name in (
-    *("DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "TRUSTED_PROXIES", "MEDIA_ROOT", "EMAIL_URL"),
-    *("DEFAULT_FROM_EMAIL", "TIME_ZONE", "SESSION_IDLE_MINUTES", "GRAPH_API_URL", "REQUIRE_2FA"),
-    *("GRAPH_API_VERSION", "METRICS_TOKEN", "SENTRY_DSN", "WHATSAPP_APP_SECRET"),
-    *("WHATSAPP_VERIFY_TOKEN", "WHATSAPP_ACCESS_TOKEN", "WHATSAPP_PHONE_NUMBER_ID"),
-):
-    os.environ[_name] = ""
+OWN_SETTINGS = """
+    DEBUG ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS TRUSTED_PROXIES MEDIA_ROOT EMAIL_URL
+    DEFAULT_FROM_EMAIL TIME_ZONE REQUIRE_2FA SESSION_IDLE_MINUTES GRAPH_API_URL GRAPH_API_VERSION
+    WHATSAPP_APP_SECRET WHATSAPP_VERIFY_TOKEN WHATSAPP_ACCESS_TOKEN WHATSAPP_PHONE_NUMBER_ID
+    METRICS_TOKEN SENTRY_DSN
+"""
+os.environ.update(dict.fromkeys(OWN_SETTINGS.split(), ""))
 os.environ["SECRET_KEY"] = "only-for-tests"
 os.environ["FIELD_ENCRYPTION_KEY"] = Fernet.generate_key().decode()
 os.environ["SITE_URL"] = "http://testserver"
@@ -35,10 +35,11 @@ if TEST_DB != "sqlite":
     os.environ["DATABASE_URL"] = os.environ["TEST_PG_URL"]
 
 from config.settings import *  # noqa: E402, F403  # the environment above must stand first
-from config.settings import INSTALLED_APPS, STORAGES  # noqa: E402  # named for the linters
+from config.settings import INSTALLED_APPS, MIDDLEWARE, STORAGES  # noqa: E402  # named for the linters
 
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
 INSTALLED_APPS = [*INSTALLED_APPS, "zeal"]
+MIDDLEWARE = ["zeal.middleware.zeal_middleware", *MIDDLEWARE]  # watches one request at a time
 ZEAL_RAISE = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {

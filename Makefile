@@ -1,0 +1,115 @@
+# make run     everything, on http://127.0.0.1:8000 (PORT=8001 make run for another)
+# make test    the suite on SQLite and again on a PostgreSQL that it brings
+# make lint    every check that CI makes;  make format  fixes what a program can fix
+# make lock    writes requirements*.txt anew after a change in requirements*.in
+# make messages  brings the pt-BR catalogue up to date
+# Needs Python 3.11 or newer; PYTHON=/path/to/python chooses one.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet install --require-hashes
+JOBS ?= auto
+
+# The deployment that `check --deploy` looks at, and the settings of the other checks.
+DEPLOYED := SITE_URL=https://atende.example ALLOWED_HOSTS=atende.example DEBUG=off \
+	SECRET_KEY=check-only-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ \
+	FIELD_ENCRYPTION_KEY=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
+CHECKED := DJANGO_SETTINGS_MODULE=config.settings_test
+
+.PHONY: help run test test-sqlite test-postgres browser lint lint-hooks lint-django lint-flows \
+	lint-messages format messages lock clean gettext
+
+help:
+	@sed -n 's/^# //p' Makefile | head -6
+
+run: .venv/run.stamp
+	@exec $(BIN)/python -m config.first_run
+
+# Both runs always happen, so that one failure does not hide another.
+test: .venv/dev.stamp browser
+	@status=0; \
+	$(MAKE) --no-print-directory test-sqlite || status=1; \
+	$(MAKE) --no-print-directory test-postgres || status=1; \
+	exit $$status
+
+test-sqlite: .venv/dev.stamp
+	@echo "── tests on SQLite"
+	@TEST_DB=sqlite $(BIN)/pytest -n $(JOBS) --maxprocesses=4 -q $(ARGS)
+
+test-postgres: .venv/dev.stamp
+	@echo "── tests on PostgreSQL"
+	@TEST_DB=pg $(BIN)/pytest -n $(JOBS) --maxprocesses=4 -q $(ARGS)
+
+coverage: .venv/dev.stamp
+	@TEST_DB=pg $(BIN)/pytest -n $(JOBS) --maxprocesses=4 -q --cov --cov-report=term $(ARGS)
+
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	|| command -v google-chrome >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "── installing Chromium for the browser tests"; \
+			{ apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } >/dev/null; \
+		fi; } \
+	|| echo "!!! NO CHROMIUM: BROWSER TESTS ARE SKIPPED (install it, or run make test as root on Debian)"
+
+lint: .venv/dev.stamp
+	@$(MAKE) --no-print-directory --keep-going lint-hooks lint-django lint-flows lint-messages
+
+lint-hooks: .venv/dev.stamp
+	@$(BIN)/pre-commit run --all-files --show-diff-on-failure
+
+lint-django: .venv/dev.stamp
+	@$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	@$(CHECKED) $(BIN)/python manage.py makemigrations --check --dry-run
+
+lint-flows: .venv/dev.stamp
+	@$(CHECKED) $(BIN)/python manage.py check_flows
+
+lint-messages: .venv/dev.stamp gettext
+	@$(CHECKED) $(BIN)/python -m config.lint.messages
+
+messages: .venv/dev.stamp gettext
+	@$(CHECKED) $(BIN)/python -m config.lint.messages --update
+
+gettext:
+	@command -v msgfmt >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			{ apt-get -qq update && apt-get -qq install -y --no-install-recommends gettext; } >/dev/null; \
+		fi; }
+	@command -v msgfmt >/dev/null || { echo "gettext is missing: apt-get install gettext" >&2; exit 1; }
+
+format: .venv/dev.stamp
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/djlint --reformat --quiet templates || true
+
+LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+lock: .venv/dev.stamp
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements-dev.in -o requirements-dev.txt
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# A stamp is newer than its lock file, or the lock is installed again.
+.venv/run.stamp: requirements.txt | .venv/bin/python
+	@echo "Installing what Atende needs…"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.txt | .venv/bin/python
+	@echo "Installing what Atende and its tests need…"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@ .venv/run.stamp
+
+.venv/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "Atende needs Python 3.11 or newer; none was found." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Atende needs Python 3.11 or newer; $(PYTHON) is older." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }

@@ -1,0 +1,1 @@
+"""Rules of this codebase that no general linter knows. `python -m config.lint <rule> <file>…`"""
