@@ -58,15 +58,11 @@ class Channel(models.Model):
         _("identity scope"),
         max_length=64,
         blank=True,
-        help_text=_(
-            "Business portfolio that user ids belong to. Empty: the only one of this installation."
-        ),
+        help_text=_("The business portfolio of user ids. Empty: the only one here."),
     )
     credentials = EncryptedJSONField(_("credentials"), blank=True, default=dict)
     settings = models.JSONField(_("settings"), default=dict, blank=True)
-    rate_per_second = models.PositiveSmallIntegerField(
-        _("messages per second"), default=80
-    )
+    rate_per_second = models.PositiveSmallIntegerField(_("messages per second"), default=80)
     idle_minutes = models.PositiveIntegerField(
         _("idle minutes"),
         null=True,
@@ -77,9 +73,7 @@ class Channel(models.Model):
         _("default"), default=False, help_text=_("Answers at /webhook.")
     )
     is_active = models.BooleanField(_("active"), default=True)
-    paused_until = models.DateTimeField(
-        _("sending paused until"), null=True, blank=True
-    )
+    paused_until = models.DateTimeField(_("sending paused until"), null=True, blank=True)
     pause_reason = models.CharField(_("pause reason"), max_length=300, blank=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
@@ -142,18 +136,17 @@ class SessionQuerySet(models.QuerySet["Session"]):
             return self.none()
         if user.is_admin:
             return self.all()
-        by_ticket = Session.objects.filter(
-            ticket_scope(user, "tickets__"), pk=OuterRef("pk")
-        )
+        by_ticket = Session.objects.filter(ticket_scope(user, "tickets__"), pk=OuterRef("pk"))
         return self.filter(Q(lead__attendant=user) | Exists(by_ticket))
 
 
 class Session(models.Model):
     """One stretch of conversation of one lead on one channel, with bot and people.
 
-    `owner` and `epoch` say who may speak; both change only in `services.hand_over`. `epoch` rises only when
-    the speaker changes between bot and people. `seq` is the last FlowLog row's number. `flow_state` holds the
-    run, its version and the engine's state. All of it is written under the row lock (`services.lock_session`).
+    `owner` and `epoch` say who may speak; both change only in `services.hand_over`. `epoch` rises
+    only when the speaker changes between bot and people. `seq` is the last FlowLog row's number.
+    `flow_state` holds the run, its version and the engine's state. All of it is written under the
+    row lock (`services.lock_session`).
     """
 
     lead = models.ForeignKey(
@@ -180,9 +173,8 @@ class Session(models.Model):
         verbose_name=_("identity"),
         help_text=_("The address last written from; answers go there."),
     )
-    owner = models.CharField(
-        _("with"), max_length=12, choices=Owner.choices, default=Owner.BOT
-    )
+    owner = models.CharField(_("with"), max_length=12, choices=Owner.choices, default=Owner.BOT)
+    owner_since = models.DateTimeField(_("with them since"), default=timezone.now)
     epoch = models.PositiveIntegerField(_("epoch"), default=0)
     seq = models.PositiveIntegerField(_("last log number"), default=0)
     current_state = models.CharField(_("current node"), max_length=80, blank=True)
@@ -192,20 +184,14 @@ class Session(models.Model):
     last_interaction_at = models.DateTimeField(
         _("last message of the customer"), null=True, blank=True
     )
-    window_expires_at = models.DateTimeField(
-        _("service window until"), null=True, blank=True
-    )
-    idle_warned_at = models.DateTimeField(
-        _("warned of idleness at"), null=True, blank=True
-    )
+    window_expires_at = models.DateTimeField(_("service window until"), null=True, blank=True)
+    idle_warned_at = models.DateTimeField(_("warned of idleness at"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     end_reason = models.CharField(
         _("end reason"), max_length=16, choices=EndReason.choices, blank=True
     )
     last_message_at = models.DateTimeField(_("last message at"), null=True, blank=True)
-    last_message_preview = models.CharField(
-        _("last message"), max_length=160, blank=True
-    )
+    last_message_preview = models.CharField(_("last message"), max_length=160, blank=True)
     unread = models.PositiveIntegerField(_("unread"), default=0)
     is_simulated = models.BooleanField(_("simulated"), default=False, editable=False)
 
@@ -231,9 +217,7 @@ class Session(models.Model):
             ),
         ]
         indexes = [
-            models.Index(
-                fields=["lead", "channel", "-id"], name="sessions_session_lead"
-            ),
+            models.Index(fields=["lead", "channel", "-id"], name="sessions_session_lead"),
             models.Index(
                 fields=["last_interaction_at"],
                 condition=Q(ended_at=None, owner="bot"),

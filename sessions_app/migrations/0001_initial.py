@@ -2,8 +2,9 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import sessions_app.fields
 from django.db import migrations, models
+
+import sessions_app.fields
 
 
 class Migration(migrations.Migration):
@@ -57,15 +58,13 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "display_number",
-                    models.CharField(
-                        blank=True, max_length=32, verbose_name="number shown"
-                    ),
+                    models.CharField(blank=True, max_length=32, verbose_name="number shown"),
                 ),
                 (
                     "identity_scope",
                     models.CharField(
                         blank=True,
-                        help_text="Business portfolio that user ids belong to. Empty: the only one of this installation.",
+                        help_text="The business portfolio of user ids. Empty: the only one here.",
                         max_length=64,
                         verbose_name="identity scope",
                     ),
@@ -112,9 +111,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "pause_reason",
-                    models.CharField(
-                        blank=True, max_length=300, verbose_name="pause reason"
-                    ),
+                    models.CharField(blank=True, max_length=300, verbose_name="pause reason"),
                 ),
                 (
                     "created_at",
@@ -126,9 +123,7 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "channels",
                 "ordering": ["name"],
                 "constraints": [
-                    models.UniqueConstraint(
-                        fields=("slug",), name="sessions_channel_slug"
-                    ),
+                    models.UniqueConstraint(fields=("slug",), name="sessions_channel_slug"),
                     models.UniqueConstraint(
                         condition=models.Q(("external_id", ""), _negated=True),
                         fields=("kind", "external_id"),
@@ -167,18 +162,21 @@ class Migration(migrations.Migration):
                         verbose_name="with",
                     ),
                 ),
+                (
+                    "owner_since",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now,
+                        verbose_name="with them since",
+                    ),
+                ),
                 ("epoch", models.PositiveIntegerField(default=0, verbose_name="epoch")),
                 (
                     "seq",
-                    models.PositiveIntegerField(
-                        default=0, verbose_name="last log number"
-                    ),
+                    models.PositiveIntegerField(default=0, verbose_name="last log number"),
                 ),
                 (
                     "current_state",
-                    models.CharField(
-                        blank=True, max_length=80, verbose_name="current node"
-                    ),
+                    models.CharField(blank=True, max_length=80, verbose_name="current node"),
                 ),
                 (
                     "context",
@@ -186,9 +184,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "flow_state",
-                    models.JSONField(
-                        blank=True, default=dict, verbose_name="flow state"
-                    ),
+                    models.JSONField(blank=True, default=dict, verbose_name="flow state"),
                 ),
                 (
                     "started_at",
@@ -218,9 +214,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "ended_at",
-                    models.DateTimeField(
-                        blank=True, null=True, verbose_name="ended at"
-                    ),
+                    models.DateTimeField(blank=True, null=True, verbose_name="ended at"),
                 ),
                 (
                     "end_reason",
@@ -240,15 +234,11 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "last_message_at",
-                    models.DateTimeField(
-                        blank=True, null=True, verbose_name="last message at"
-                    ),
+                    models.DateTimeField(blank=True, null=True, verbose_name="last message at"),
                 ),
                 (
                     "last_message_preview",
-                    models.CharField(
-                        blank=True, max_length=160, verbose_name="last message"
-                    ),
+                    models.CharField(blank=True, max_length=160, verbose_name="last message"),
                 ),
                 (
                     "unread",
@@ -256,9 +246,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "is_simulated",
-                    models.BooleanField(
-                        default=False, editable=False, verbose_name="simulated"
-                    ),
+                    models.BooleanField(default=False, editable=False, verbose_name="simulated"),
                 ),
                 (
                     "channel",
@@ -299,9 +287,7 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "sessions",
                 "ordering": ["-id"],
                 "indexes": [
-                    models.Index(
-                        fields=["lead", "channel", "-id"], name="sessions_session_lead"
-                    ),
+                    models.Index(fields=["lead", "channel", "-id"], name="sessions_session_lead"),
                     models.Index(
                         condition=models.Q(("ended_at", None), ("owner", "bot")),
                         fields=["last_interaction_at"],
@@ -320,9 +306,7 @@ class Migration(migrations.Migration):
                         name="sessions_session_one_live",
                     ),
                     models.CheckConstraint(
-                        condition=models.Q(
-                            ("owner__in", ["bot", "queue", "attendant"])
-                        ),
+                        condition=models.Q(("owner__in", ["bot", "queue", "attendant"])),
                         name="sessions_session_owner",
                     ),
                     models.CheckConstraint(
