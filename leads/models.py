@@ -1,4 +1,4 @@
-"""Who the customer is: the lead, the addresses by which channels know them, and what they agreed to."""
+"""Who the customer is: the lead, the addresses channels know them by, what they agreed to."""
 
 from __future__ import annotations
 
@@ -75,14 +75,12 @@ class LeadQuerySet(models.QuerySet["Lead"]):
             return self.none()
         if user.is_admin:
             return self.all()
-        by_ticket = Lead.objects.filter(
-            ticket_scope(user, "tickets__"), pk=OuterRef("pk")
-        )
+        by_ticket = Lead.objects.filter(ticket_scope(user, "tickets__"), pk=OuterRef("pk"))
         return self.filter(Q(attendant=user) | Exists(by_ticket))
 
 
 class Lead(models.Model):
-    """One person. Everything but the identities may be missing: WhatsApp may hide even the phone."""
+    """One person. All but the identities may be missing: WhatsApp may hide even the phone."""
 
     name = models.CharField(_("name"), max_length=200, blank=True)
     email = models.EmailField(_("e-mail"), blank=True)
@@ -111,9 +109,7 @@ class Lead(models.Model):
         blank=True,
         help_text=_("The first ad that brought this person, as received."),
     )
-    tags = models.ManyToManyField(
-        Tag, blank=True, related_name="leads", verbose_name=_("tags")
-    )
+    tags = models.ManyToManyField(Tag, blank=True, related_name="leads", verbose_name=_("tags"))
     attendant = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,
@@ -149,12 +145,8 @@ class Lead(models.Model):
         ]
         indexes = [
             models.Index(fields=["status", "-id"], name="leads_lead_status_id"),
-            models.Index(
-                fields=["phone"], condition=~Q(phone=""), name="leads_lead_phone"
-            ),
-            models.Index(
-                fields=["email"], condition=~Q(email=""), name="leads_lead_email"
-            ),
+            models.Index(fields=["phone"], condition=~Q(phone=""), name="leads_lead_phone"),
+            models.Index(fields=["email"], condition=~Q(email=""), name="leads_lead_email"),
         ]
 
     def __str__(self) -> str:
@@ -171,9 +163,10 @@ class Scheme(models.TextChoices):
 
 
 class Identity(models.Model):
-    """How a channel knows a lead. `address` is canonical and unique in its scope; `send_to` the form last received.
+    """How a channel knows a lead. `address` is canonical and unique in its scope; `send_to` the
+    form last received.
 
-    scope: "" for a phone, the business portfolio for a BSUID, the bot's id for Telegram. Never null.
+    scope: "" for a phone, the business portfolio for a BSUID, the bot's id for Telegram.
     """
 
     lead = models.ForeignKey(
@@ -193,9 +186,7 @@ class Identity(models.Model):
             models.UniqueConstraint(
                 fields=["scheme", "scope", "address"], name="leads_identity_address"
             ),
-            models.CheckConstraint(
-                condition=~Q(address=""), name="leads_identity_not_empty"
-            ),
+            models.CheckConstraint(condition=~Q(address=""), name="leads_identity_not_empty"),
         ]
 
     def __str__(self) -> str:
@@ -208,9 +199,7 @@ class LeadStatusChange(models.Model):
     lead = models.ForeignKey(
         Lead, models.CASCADE, related_name="status_changes", verbose_name=_("lead")
     )
-    from_status = models.CharField(
-        _("from"), max_length=16, choices=LeadStatus.choices, blank=True
-    )
+    from_status = models.CharField(_("from"), max_length=16, choices=LeadStatus.choices, blank=True)
     to_status = models.CharField(_("to"), max_length=16, choices=LeadStatus.choices)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -235,9 +224,7 @@ class LeadStatusChange(models.Model):
 class Note(models.Model):
     """What the team wrote about a lead. Never sent."""
 
-    lead = models.ForeignKey(
-        Lead, models.CASCADE, related_name="notes", verbose_name=_("lead")
-    )
+    lead = models.ForeignKey(Lead, models.CASCADE, related_name="notes", verbose_name=_("lead"))
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,
@@ -258,11 +245,9 @@ class Note(models.Model):
 
 
 class Consent(models.Model):
-    """LGPD record: what was asked, in which words, and what the person answered. Rows are only added."""
+    """LGPD record: what was asked, in which words, and the answer. Rows are only added."""
 
-    lead = models.ForeignKey(
-        Lead, models.CASCADE, related_name="consents", verbose_name=_("lead")
-    )
+    lead = models.ForeignKey(Lead, models.CASCADE, related_name="consents", verbose_name=_("lead"))
     purpose = models.CharField(_("purpose"), max_length=60)
     is_granted = models.BooleanField(_("granted"))
     text = models.TextField(_("text shown"), blank=True)

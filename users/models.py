@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 def validate_time_zone(name: str) -> None:
     """Refuse what zoneinfo does not know; empty means the site's TIME_ZONE."""
     if name and name not in available_timezones():
-        raise ValidationError(
-            _("“%(name)s” is not a known time zone."), params={"name": name}
-        )
+        raise ValidationError(_("“%(name)s” is not a known time zone."), params={"name": name})
 
 
 class Calendar(models.Model):
@@ -42,9 +40,7 @@ class Calendar(models.Model):
         verbose_name = _("calendar")
         verbose_name_plural = _("calendars")
         ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(fields=["name"], name="users_calendar_name")
-        ]
+        constraints = [models.UniqueConstraint(fields=["name"], name="users_calendar_name")]
 
     def __str__(self) -> str:
         return self.name
@@ -54,13 +50,12 @@ class Calendar(models.Model):
         return ZoneInfo(self.time_zone or settings.TIME_ZONE)
 
     def is_open(self, at: datetime) -> bool:
-        """Is `at` inside business hours and not a holiday? Uses the prefetched rows when there are any."""
+        """Inside business hours and not a holiday? Uses prefetched rows when there are any."""
         local = at.astimezone(self.zone)
         if any(holiday.date == local.date() for holiday in self.holidays.all()):
             return False
         return any(
-            hours.weekday == local.weekday()
-            and hours.opens_at <= local.time() < hours.closes_at
+            hours.weekday == local.weekday() and hours.opens_at <= local.time() < hours.closes_at
             for hours in self.hours.all()
         )
 
@@ -93,15 +88,11 @@ class BusinessHours(models.Model):
             models.CheckConstraint(
                 condition=Q(closes_at__gt=F("opens_at")), name="users_hours_order"
             ),
-            models.CheckConstraint(
-                condition=Q(weekday__lte=6), name="users_hours_weekday"
-            ),
+            models.CheckConstraint(condition=Q(weekday__lte=6), name="users_hours_weekday"),
         ]
 
     def __str__(self) -> str:
-        return (
-            f"{self.get_weekday_display()} {self.opens_at:%H:%M}–{self.closes_at:%H:%M}"
-        )
+        return f"{self.get_weekday_display()} {self.opens_at:%H:%M}–{self.closes_at:%H:%M}"
 
 
 class Holiday(models.Model):
@@ -116,9 +107,7 @@ class Holiday(models.Model):
         verbose_name_plural = _("holidays")
         ordering = ["date"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["calendar", "date"], name="users_holiday_date"
-            )
+            models.UniqueConstraint(fields=["calendar", "date"], name="users_holiday_date")
         ]
 
     def __str__(self) -> str:
@@ -163,9 +152,7 @@ class Department(models.Model):
     shares_tickets = models.BooleanField(
         _("tickets shared"),
         default=False,
-        help_text=_(
-            "Attendants of this department also see tickets assigned to their colleagues."
-        ),
+        help_text=_("Attendants of this department also see tickets assigned to their colleagues."),
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
@@ -220,7 +207,7 @@ class UserQuerySet(models.QuerySet["User"]):
         return self.filter(Q(role=Role.ADMIN) | Q(is_superuser=True))
 
     def visible_to(self, user: User | AnonymousUser) -> UserQuerySet:
-        """Admins see everyone; attendants see themselves and the colleagues of their departments."""
+        """Admins see everyone; attendants themselves and the colleagues of their departments."""
         if not isinstance(user, User) or not user.is_active:
             return self.none()
         if user.is_admin:
@@ -232,7 +219,7 @@ class UserQuerySet(models.QuerySet["User"]):
 
 
 class PersonManager(UserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]  # django-stubs cannot type a manager built from a queryset on a generic base
-    """`create_user` makes an attendant who may log in to the console; `create_superuser` an admin."""
+    """`create_user` makes an attendant who may log in; `create_superuser` an admin."""
 
     def create_user(self, username, email=None, password=None, **extra_fields):  # type: ignore[no-untyped-def]
         extra_fields.setdefault("is_staff", True)
@@ -246,9 +233,7 @@ class PersonManager(UserManager["User"].from_queryset(UserQuerySet)):  # type: i
 class User(AbstractUser):
     """A person who logs in. The role decides what they may do (users/permissions.py)."""
 
-    role = models.CharField(
-        _("role"), max_length=16, choices=Role.choices, default=Role.ATTENDANT
-    )
+    role = models.CharField(_("role"), max_length=16, choices=Role.choices, default=Role.ATTENDANT)
     departments = models.ManyToManyField(
         Department, blank=True, related_name="users", verbose_name=_("departments")
     )
@@ -281,9 +266,7 @@ class User(AbstractUser):
         verbose_name_plural = _("users")
         ordering = ["username"]
         constraints = [
-            models.CheckConstraint(
-                condition=Q(role__in=Role.values), name="users_user_role"
-            ),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="users_user_role"),
             models.CheckConstraint(
                 condition=Q(availability__in=Availability.values),
                 name="users_user_availability",
@@ -317,9 +300,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 class ApiToken(models.Model):
     """A program's key: `atd_<prefix>_<secret>`, shown once. Only the secret's SHA-256 is stored."""
 
-    LAST_USED_EVERY = timedelta(
-        minutes=1
-    )  # how exact last_used_at is; spares a write per call
+    LAST_USED_EVERY = timedelta(minutes=1)  # how exact last_used_at is; spares a write per call
 
     user = models.ForeignKey(
         User, models.CASCADE, related_name="api_tokens", verbose_name=_("user")
@@ -334,12 +315,8 @@ class ApiToken(models.Model):
         help_text=_("For example leads:read, tickets:write, or *:read."),
     )
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
-    last_used_at = models.DateTimeField(
-        _("last used at"), null=True, blank=True, editable=False
-    )
-    revoked_at = models.DateTimeField(
-        _("revoked at"), null=True, blank=True, editable=False
-    )
+    last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     objects = ApiTokenQuerySet.as_manager()
@@ -348,9 +325,7 @@ class ApiToken(models.Model):
         verbose_name = _("API token")
         verbose_name_plural = _("API tokens")
         ordering = ["-id"]
-        constraints = [
-            models.UniqueConstraint(fields=["prefix"], name="users_apitoken_prefix")
-        ]
+        constraints = [models.UniqueConstraint(fields=["prefix"], name="users_apitoken_prefix")]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"

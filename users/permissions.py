@@ -11,10 +11,12 @@ from users.models import Role
 if TYPE_CHECKING:
     from users.models import User
 
-# What an attendant may do with each model, as Django's four verbs. Admins may do everything that the
-# console lets anyone do; logs stay read-only there for all.
+# What an attendant may do with each model, as Django's four verbs. Admins may do everything that
+# the console lets anyone do; logs stay read-only there for all.
 ATTENDANT_PERMISSIONS: frozenset[str] = frozenset(
     {
+        "users.view_user",
+        "users.view_department",
         "tickets.view_ticket",
         "tickets.change_ticket",
         "tickets.view_ticketevent",
@@ -46,10 +48,11 @@ def role_permissions(user: User) -> frozenset[str] | None:
 
 
 def ticket_scope(user: User, prefix: str = "") -> Q:
-    """The rows of Ticket (or of what reaches it by `prefix`, such as "tickets__") that an attendant sees:
-    their own, the unassigned ones of their departments, and all of a department that shares its tickets.
+    """The tickets that an attendant sees: their own, the unassigned ones of their departments, and
+    all of a department that shares its tickets.
 
-    Joins: use inside Exists when `prefix` crosses a to-many relation.
+    `prefix` is the way to Ticket ("tickets__"); use it inside Exists when it crosses a to-many
+    relation.
     """
     mine = user.departments.values("pk")
     return (
