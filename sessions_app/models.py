@@ -185,6 +185,14 @@ class Session(models.Model):
         _("last message of the customer"), null=True, blank=True
     )
     window_expires_at = models.DateTimeField(_("service window until"), null=True, blank=True)
+    idle_due_at = models.DateTimeField(
+        _("idle action due at"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "When the bot warns of idleness or ends the session. Empty: not waiting for the customer."
+        ),
+    )
     idle_warned_at = models.DateTimeField(_("warned of idleness at"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     end_reason = models.CharField(
@@ -219,8 +227,8 @@ class Session(models.Model):
         indexes = [
             models.Index(fields=["lead", "channel", "-id"], name="sessions_session_lead"),
             models.Index(
-                fields=["last_interaction_at"],
-                condition=Q(ended_at=None, owner="bot"),
+                fields=["idle_due_at"],
+                condition=Q(ended_at=None, owner="bot", idle_due_at__isnull=False),
                 name="sessions_session_idle",
             ),
             models.Index(
