@@ -1,8 +1,13 @@
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
+from chatbot.handlers import registry
+
 
 class ChatbotConfig(AppConfig):
     name = "chatbot"
     default_auto_field = "django.db.models.BigAutoField"
     verbose_name = _("chatbot")
+
+    def ready(self) -> None:
+        registry.autodiscover()
