@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from chatbot.channels.content import Capabilities, Content, Option
+from chatbot.channels.degrade import degrade, merge
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -13,13 +16,33 @@ if TYPE_CHECKING:
     from chatbot.channels.inbound import Inbound
     from sessions_app.models import Channel
 
+__all__ = [
+    "BadSignature",
+    "Capabilities",
+    "Content",
+    "Malformed",
+    "Option",
+    "Recipient",
+    "SendError",
+    "Sent",
+    "Transport",
+    "degrade",
+    "merge",
+]
+
+
+LONGEST_BACKOFF = 300.0
+
 
 class BadSignature(Exception):
-    """The body was not proven to come from the provider. Message is for the log, never for the answer."""
+    """The body was not proven to come from the provider.
+
+    The message is for the log, never for the answer.
+    """
 
 
 class Malformed(Exception):
-    """The body was proven but cannot be parsed at all; it is kept as a FailedEvent with its raw bytes."""
+    """The body was proven but cannot be parsed at all; kept as a FailedEvent with its raw bytes."""
 
 
 class SendError(Exception):
@@ -27,12 +50,18 @@ class SendError(Exception):
 
     code: the provider's code as text, or "timeout", "connection", "http_500" …
     retryable: will trying again help?
-    retry_after: seconds, when known.
-    scope: what the trouble concerns: "message", "pair", "number", "account" (pause the channel).
+    retry_after: seconds before the next try, when known; `delay()` gives it for any try.
+    scope: what the trouble concerns: "message", "pair", "number", "account", "template".
     uncertain: it may have been accepted; never send blindly again.
+    is_stop: nothing of this scope will go before a person mends something: pause the scope, keep
+        the queue, burn no try. A throttle has the same scope but is retryable instead.
+    needs_operator: a person should be told, whatever becomes of the message.
+    growth, max_tries: each wait is `growth` times the last; after `max_tries` it has failed.
+
+    Exactly one of retryable, uncertain, is_stop may be true; if none is, the message has failed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is one fact about the refusal, all by keyword
         self,
         code: str,
         detail: str = "",
@@ -41,6 +70,10 @@ class SendError(Exception):
         retry_after: float | None = None,
         scope: str = "message",
         uncertain: bool = False,
+        is_stop: bool = False,
+        needs_operator: bool = False,
+        growth: float = 2.0,
+        max_tries: int = 5,
     ) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
@@ -49,34 +82,16 @@ class SendError(Exception):
         self.retry_after = retry_after
         self.scope = scope
         self.uncertain = uncertain
+        self.is_stop = is_stop
+        self.needs_operator = needs_operator or is_stop
+        self.growth = growth
+        self.max_tries = max_tries
 
-
-@dataclass(frozen=True)
-class Option:
-    id: str
-    title: str
-    description: str = ""
-
-
-@dataclass(frozen=True)
-class Content:
-    """One message to send, in neutral words. The transport has already been asked for its capabilities:
-    `degrade()` below has turned what it cannot do into what it can."""
-
-    kind: str  # text, buttons, list, image, audio, video, document, sticker, location, template, reaction
-    text: str = ""
-    options: tuple[Option, ...] = ()
-    list_button: str = ""
-    header: str = ""
-    footer: str = ""
-    media_id: str = ""  # provider's id of an uploaded file
-    media_link: str = ""
-    filename: str = ""
-    reply_to: str = ""  # provider id to quote
-    target_id: str = ""  # provider id reacted to
-    latitude: float | None = None
-    longitude: float | None = None
-    template: dict[str, Any] = field(default_factory=dict)  # name, language, components
+    def delay(self, tries: int) -> float:
+        """Seconds to wait after this many tries (1 after the first), without jitter."""
+        first = 1.0 if self.retry_after is None else self.retry_after
+        grown: float = first * self.growth ** max(0, min(tries, 20) - 1)
+        return max(first, min(grown, LONGEST_BACKOFF))
 
 
 @dataclass(frozen=True)
@@ -89,31 +104,16 @@ class Recipient:
 
 @dataclass(frozen=True)
 class Sent:
-    """The provider accepted. `aliases` are other addresses of the same person that the answer revealed,
-    as (scheme, address, send_to)."""
+    """The provider accepted. `aliases` are other addresses of the same person that the answer
+    revealed, as (scheme, address, send_to)."""
 
     provider_id: str
     aliases: tuple[tuple[str, str, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Capabilities:
-    buttons: int = 0  # how many reply buttons in one message; 0: none
-    button_title: int = 0
-    list_rows: int = 0
-    list_row_title: int = 0
-    list_row_description: int = 0
-    text_length: int = 4096
-    body_length: int = 1024  # text of a message with options
-    caption_length: int = 1024
-    media: frozenset[str] = frozenset()
-    templates: bool = False
-    mark_read: bool = False
-    service_window_hours: int | None = None
+    pacing: str = ""  # the provider holds a template back for now, in its own word
 
 
 class Transport(ABC):
-    """One channel's protocol. Holds no state but its channel row; a new one per request or worker batch."""
+    """One channel's protocol. Holds no state but its channel row; one per request or batch."""
 
     kind: ClassVar[str]
     capabilities: ClassVar[Capabilities]
@@ -140,3 +140,7 @@ class Transport(ABC):
     def mark_read(self, provider_id: str) -> None:
         """Show the customer that we read; quiet when the channel cannot. Raises SendError."""
         return None
+
+    def failure(self, code: str, detail: str = "") -> SendError:
+        """What a code that came later, in a `failed` status, means; it is not raised."""
+        return SendError(code, detail, retryable=False)

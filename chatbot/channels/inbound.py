@@ -46,8 +46,8 @@ class Kind(StrEnum):
 class Address:
     """How a channel knows a person.
 
-    `address` is canonical (a Brazilian mobile with its ninth digit, digits only); `send_to` is the form
-    last received, which is the one to answer to.
+    `address` is canonical (a Brazilian mobile with its ninth digit, digits only); `send_to` is the
+    form last received, which is the one to answer to.
     """
 
     scheme: str  # phone, bsuid, parent_bsuid, telegram, lid, simulator
@@ -74,7 +74,10 @@ class MediaRef:
 
 @dataclass(frozen=True)
 class Inbound:
-    """Base of everything in a body. `account` is the business number or bot it came to (None: not said)."""
+    """Base of everything in a body. `account` is the business number or bot it came to, if said.
+
+    `raw` is a whole body with this item alone: `parse` of its JSON gives the item again.
+    """
 
     account: str | None
     at: datetime | None
@@ -86,10 +89,11 @@ class InboundMessage(Inbound):
     provider_id: str
     kind: Kind
     sender: Sender
-    text: str | None = None  # what the conversation shows: body, caption, title of the chosen option
+    text: str | None = None  # what the conversation shows: body, caption, title of the option
     choice_id: str = ""  # id or payload of the tapped button or row
     media: MediaRef | None = None
-    payload: dict[str, Any] = field(default_factory=dict)  # location, contacts, order, form, errors, referral …
+    # location, contacts, own_phone, order, form, errors, referral …
+    payload: dict[str, Any] = field(default_factory=dict)
     reply_to: str = ""  # provider id of the message this answers
     target_id: str = ""  # provider id of the message edited, revoked or reacted to
     group_id: str = ""
@@ -97,7 +101,7 @@ class InboundMessage(Inbound):
 
 @dataclass(frozen=True)
 class EchoMessage(Inbound):
-    """A person of the company answered from the phone app (coexistence)."""
+    """A person of the company wrote from the phone app (coexistence). `kind` is what it holds."""
 
     provider_id: str
     kind: Kind
@@ -105,11 +109,13 @@ class EchoMessage(Inbound):
     text: str | None = None
     media: MediaRef | None = None
     payload: dict[str, Any] = field(default_factory=dict)
+    target_id: str = ""  # provider id of the message edited or revoked
+    reply_to: str = ""
 
 
 @dataclass(frozen=True)
 class StatusUpdate(Inbound):
-    """A delivery status of a message of ours. `status` is sent, delivered, read, played or failed."""
+    """How far a message of ours has come: `status` is sent, delivered, read, played or failed."""
 
     provider_id: str
     status: str

@@ -1,0 +1,70 @@
+"""Phone numbers as keys: one number has one canonical form, however it was written.
+
+WhatsApp ids of some countries exist in two forms for the same line: Brazilian mobiles with and
+without the ninth digit, Mexican ones with and without `1` after the country code, Argentine ones
+with and without `9`. A Brazilian landline (first digit 2 to 5) has one form only, and no mobile
+number is ever matched with it.
+"""
+
+from __future__ import annotations
+
+import re
+
+import phonenumbers
+
+_BRAZIL_LONG = re.compile(r"(55\d{2})9([6-9]\d{7})")
+_BRAZIL_SHORT = re.compile(r"(55\d{2})([6-9]\d{7})")
+_MEXICO_LONG = re.compile(r"(52)1(\d{10})")
+_MEXICO_SHORT = re.compile(r"(52)(\d{10})")
+_ARGENTINA_LONG = re.compile(r"(54)9(\d{10})")
+_ARGENTINA_SHORT = re.compile(r"(54)(\d{10})")
+
+# (pattern, the same line in canonical form, and in its other form)
+_FORMS = (
+    (_BRAZIL_LONG, r"\g<1>9\2", r"\1\2"),
+    (_BRAZIL_SHORT, r"\g<1>9\2", r"\1\2"),
+    (_MEXICO_LONG, r"\1\2", r"\g<1>1\2"),
+    (_MEXICO_SHORT, r"\1\2", r"\g<1>1\2"),
+    (_ARGENTINA_LONG, r"\g<1>9\2", r"\1\2"),
+    (_ARGENTINA_SHORT, r"\g<1>9\2", r"\1\2"),
+)
+
+_TYPED = re.compile(r"\+?\(?\d[\d\s().\-\u2010-\u2015/]{6,30}\d")
+_TYPED_TEXT_LIMIT = 500
+
+
+def canonical_phone(digits: str) -> str:
+    """The one form of an international number used as a key: digits only, country code first."""
+    return phone_variants(digits)[0]
+
+
+def phone_variants(digits: str) -> tuple[str, ...]:
+    """Every form in which the same line may be known, the canonical one first."""
+    number = "".join(re.findall(r"[0-9]", digits))
+    for pattern, canonical, other in _FORMS:
+        match = pattern.fullmatch(number)
+        if match:
+            return match.expand(canonical), match.expand(other)
+    return (number,)
+
+
+def parse_typed(text: str) -> str | None:
+    """The number in what a person in Brazil typed, as E.164; None when there is no valid one.
+
+    Understands a missing country code, a leading 0 with or without a carrier code, punctuation,
+    words around the number, and a mobile written without its ninth digit.
+    """
+    match = _TYPED.search(text[:_TYPED_TEXT_LIMIT])
+    if match is None:
+        return None
+    try:
+        number = phonenumbers.parse(match.group(), "BR")
+    except phonenumbers.NumberParseException:
+        return None
+    written = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    candidates = (written, "+" + canonical_phone(written))
+    return next((candidate for candidate in candidates if _is_valid(candidate)), None)
+
+
+def _is_valid(e164: str) -> bool:
+    return phonenumbers.is_valid_number(phonenumbers.parse(e164))
