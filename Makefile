@@ -60,7 +60,7 @@ lint: .venv/dev.stamp
 	@$(MAKE) --no-print-directory --keep-going lint-hooks lint-django lint-flows lint-messages
 
 lint-hooks: .venv/dev.stamp
-	@$(BIN)/pre-commit run --all-files --show-diff-on-failure
+	@$(BIN)/pre-commit run --all-files
 
 lint-django: .venv/dev.stamp
 	@$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
@@ -109,7 +109,7 @@ clean:
 
 .venv/bin/python:
 	@[ -n "$(PYTHON)" ] || { echo "Atende needs Python 3.11 or newer; none was found." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		|| { echo "Atende needs Python 3.11 or newer; $(PYTHON) is older." >&2; exit 1; }
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
