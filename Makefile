@@ -20,8 +20,12 @@ DEPLOYED := SITE_URL=https://atende.example ALLOWED_HOSTS=atende.example DEBUG=o
 	FIELD_ENCRYPTION_KEY=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
 CHECKED := DJANGO_SETTINGS_MODULE=config.settings_test
 
+# Installs a Debian package where that is possible; fails without a word where it is not.
+apt_install = { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "Installing $(1)…" \
+	&& { apt-get -qq update && apt-get -qq install -y --no-install-recommends $(1); } >/dev/null; }
+
 .PHONY: help run test test-sqlite test-postgres browser lint lint-hooks lint-django lint-flows \
-	lint-messages format messages lock clean gettext
+	lint-messages coverage format messages lock clean gettext
 
 help:
 	@sed -n 's/^# //p' Makefile | head -6
@@ -48,13 +52,9 @@ coverage: .venv/dev.stamp
 	@TEST_DB=pg $(BIN)/pytest -n $(JOBS) --maxprocesses=4 -q --cov --cov-report=term $(ARGS)
 
 browser:
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
-	|| command -v google-chrome >/dev/null || { \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "── installing Chromium for the browser tests"; \
-			{ apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } >/dev/null; \
-		fi; } \
-	|| echo "!!! NO CHROMIUM: BROWSER TESTS ARE SKIPPED (install it, or run make test as root on Debian)"
+	@has_browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; \
+	has_browser || $(call apt_install,chromium) || true; \
+	has_browser || echo "!!! NO CHROMIUM: BROWSER TESTS ARE SKIPPED (apt-get install chromium)"
 
 lint: .venv/dev.stamp
 	@$(MAKE) --no-print-directory --keep-going lint-hooks lint-django lint-flows lint-messages
@@ -76,11 +76,8 @@ messages: .venv/dev.stamp gettext
 	@$(CHECKED) $(BIN)/python -m config.lint.messages --update
 
 gettext:
-	@command -v msgfmt >/dev/null || { \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			{ apt-get -qq update && apt-get -qq install -y --no-install-recommends gettext; } >/dev/null; \
-		fi; }
-	@command -v msgfmt >/dev/null || { echo "gettext is missing: apt-get install gettext" >&2; exit 1; }
+	@command -v msgfmt >/dev/null || $(call apt_install,gettext) || true; \
+	command -v msgfmt >/dev/null || { echo "gettext is missing: apt-get install gettext" >&2; exit 1; }
 
 format: .venv/dev.stamp
 	@$(BIN)/ruff format .
