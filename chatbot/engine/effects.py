@@ -47,10 +47,11 @@ class OpenTicket(Effect):
 
 
 class UpdateLead(Effect):
-    """Change the lead: only the fields that are given. `status` moves the funnel, never backwards by itself."""
+    """Change the lead: only the fields that are given. `status` moves the funnel, never backwards
+    by itself."""
 
     kind: Literal["update_lead"] = "update_lead"
-    fields: dict[str, str] = Field(default_factory=dict)  # name, email, phone, need, document or any attribute
+    fields: dict[str, str] = Field(default_factory=dict)  # name, email, phone, need, document…
     status: str = ""
     add_tags: tuple[str, ...] = ()
     remove_tags: tuple[str, ...] = ()
@@ -60,7 +61,8 @@ class UpdateLead(Effect):
 
 
 class RunHandler(Effect):
-    """Run the Python handler `name`; the shell answers with HandlerReturned, at once or (`later`) as a Task."""
+    """Run the Python handler `name`; the shell answers with HandlerReturned, at once or (`later`)
+    as a Task."""
 
     kind: Literal["run_handler"] = "run_handler"
     name: str
@@ -68,7 +70,8 @@ class RunHandler(Effect):
 
 
 class CallHttp(Effect):
-    """Make an HTTP request outside the transaction; comes back as HandlerReturned(route 'ok' or 'error')."""
+    """Make an HTTP request outside the transaction; comes back as HandlerReturned(route 'ok' or
+    'error')."""
 
     kind: Literal["call_http"] = "call_http"
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -76,7 +79,7 @@ class CallHttp(Effect):
     headers: dict[str, str] = Field(default_factory=dict)
     body: str = ""
     timeout_seconds: int = 10
-    mapping: dict[str, str] = Field(default_factory=dict)  # variable -> dotted path in the JSON answer
+    mapping: dict[str, str] = Field(default_factory=dict)  # variable -> dotted path in the answer
 
 
 class Wait(Effect):
@@ -94,6 +97,7 @@ class EndSession(Effect):
 
 
 AnyEffect = Annotated[
-    Send | OpenTicket | UpdateLead | RunHandler | CallHttp | Wait | EndSession, Field(discriminator="kind")
+    Send | OpenTicket | UpdateLead | RunHandler | CallHttp | Wait | EndSession,
+    Field(discriminator="kind"),
 ]
 EFFECT: TypeAdapter[AnyEffect] = TypeAdapter(AnyEffect)

@@ -1,7 +1,7 @@
 """What can happen to a conversation, as the engine sees it.
 
-Every message is frozen, JSON-able and carries its own clock (`at`) and everything a `branch` may ask
-(`facts`), so a step needs nothing from outside and can be replayed from the FlowLog.
+Every message is frozen, JSON-able and carries its own clock (`at`) and everything a `branch` may
+ask (`facts`), so a step needs nothing from outside and can be replayed from the FlowLog.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
-
 
 
 class Happening(BaseModel):
@@ -31,7 +30,8 @@ class Happening(BaseModel):
 
 
 class Started(Happening):
-    """A run begins (a trigger fired). The message that fired it follows only if the start node says so."""
+    """A run begins (a trigger fired). `text` is the message that fired it; the start node says what
+    becomes of it."""
 
     kind: Literal["started"] = "started"
     text: str = ""
@@ -51,7 +51,8 @@ class ChoiceReceived(Happening):
 
 
 class MediaReceived(Happening):
-    """`media` is the neutral kind (image, audio, voice, video, document, sticker); `ref` our message id."""
+    """`media` is the neutral kind (image, audio, voice, video, document, sticker); `ref` our
+    message id."""
 
     kind: Literal["media"] = "media"
     media: str
@@ -92,7 +93,7 @@ class HandlerReturned(Happening):
 
 
 class TicketOpened(Happening):
-    """The shell opened the ticket that a `handoff` asked for; its text may now name the protocol."""
+    """The shell opened the ticket a `handoff` asked for: its text may now name the protocol."""
 
     kind: Literal["ticket_opened"] = "ticket_opened"
     protocol: str

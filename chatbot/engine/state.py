@@ -21,10 +21,11 @@ class Frame(BaseModel):
 
 
 class State(BaseModel):
-    """The engine's whole memory besides the context. Stored as JSON in `Session.flow_state["engine"]`.
+    """The engine's whole memory besides the context, stored as JSON in
+    `Session.flow_state["engine"]`.
 
-    `node` is the waiting node's id ("" once done), `awaiting` what it waits for: the customer, or an
-    answer of the shell that comes back as a message.
+    `node` is the waiting node's id ("" once done), `awaiting` what it waits for: the customer, or
+    an answer of the shell that comes back as a message.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
