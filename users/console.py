@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
-from django.db.models import ForeignKey, ManyToManyField, Model, QuerySet
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.db.models.fields.related import RelatedField
+from django.http import HttpRequest, HttpResponseRedirect
+
+from users.errors import DomainError
 
 
 def visible_rows(model: type[Model], request: HttpRequest) -> QuerySet[Any]:
@@ -20,27 +23,14 @@ def visible_rows(model: type[Model], request: HttpRequest) -> QuerySet[Any]:
     return manager.all()
 
 
-class VisibleFieldsMixin:
-    """Choices of related rows are the visible ones, in the form and when it is posted."""
-
-    def get_field_queryset(
-        self,
-        db: str | None,
-        db_field: ForeignKey[Any, Any] | ManyToManyField[Any, Any],
-        request: HttpRequest,
-    ) -> QuerySet[Any]:
-        ordered: QuerySet[Any] | None = super().get_field_queryset(db, db_field, request)  # type: ignore[misc]
-        visible = visible_rows(db_field.remote_field.model, request)
-        return visible if ordered is None else visible.order_by(*ordered.query.order_by)
-
-
-class VisibleModelAdmin(VisibleFieldsMixin, admin.ModelAdmin):
+class VisibleModelAdmin(admin.ModelAdmin):
     """List, detail, search, autocomplete and actions start at `visible_to(request.user)`.
 
     A model without `visible_to` names in `visible_through` the relation whose rule decides
     ("lead", "ticket", "session"); with neither, the Django permission alone decides.
-    A related field that attendants must keep but may not see the value of belongs in
-    `get_readonly_fields`: its choices hold visible rows only.
+    Choices of related rows are visible rows too, so a related field whose value the person may
+    not see belongs in `get_readonly_fields`.
+    What a service refuses (DomainError) is shown as a message, and nothing is saved.
     """
 
     visible_through: str = ""
@@ -52,6 +42,40 @@ class VisibleModelAdmin(VisibleFieldsMixin, admin.ModelAdmin):
             visible_parents = visible_rows(parent, request).values("pk")
             queryset = queryset.filter(**{f"{self.visible_through}__in": visible_parents})
         return queryset.order_by(*self.get_ordering(request) or queryset.query.order_by)
+
+    def get_field_queryset(
+        self,
+        db: str | None,
+        db_field: RelatedField[Any, Any],
+        request: HttpRequest,
+    ) -> QuerySet[Any]:
+        ordered = super().get_field_queryset(db, db_field, request)
+        visible = visible_rows(db_field.remote_field.model, request)
+        return visible if ordered is None else visible.order_by(*ordered.query.order_by)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except DomainError as refusal:
+            return self._show(refusal, request)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        try:
+            return super().changelist_view(request, extra_context)
+        except DomainError as refusal:
+            return self._show(refusal, request)
+
+    def _show(self, refusal: DomainError, request: HttpRequest) -> HttpResponseRedirect:
+        self.message_user(request, refusal.message, messages.ERROR)
+        return HttpResponseRedirect(request.get_full_path())
 
 
 class ReadOnlyModelAdmin(VisibleModelAdmin):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings
@@ -221,11 +221,23 @@ class UserQuerySet(models.QuerySet["User"]):
 class PersonManager(UserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]  # django-stubs cannot type a manager built from a queryset on a generic base
     """`create_user` makes an attendant who may log in; `create_superuser` an admin."""
 
-    def create_user(self, username, email=None, password=None, **extra_fields):  # type: ignore[no-untyped-def]
+    def create_user(
+        self,
+        username: str,
+        email: str | None = None,
+        password: str | None = None,
+        **extra_fields: Any,
+    ) -> User:
         extra_fields.setdefault("is_staff", True)
         return super().create_user(username, email, password, **extra_fields)
 
-    def create_superuser(self, username, email=None, password=None, **extra_fields):  # type: ignore[no-untyped-def]
+    def create_superuser(
+        self,
+        username: str,
+        email: str | None = None,
+        password: str | None = None,
+        **extra_fields: Any,
+    ) -> User:
         extra_fields.setdefault("role", Role.ADMIN)
         return super().create_superuser(username, email, password, **extra_fields)
 
@@ -259,9 +271,9 @@ class User(AbstractUser):
         help_text=_("Name shown to the customer."),
     )
 
-    objects = PersonManager()
+    objects: ClassVar[PersonManager] = PersonManager()
 
-    class Meta(AbstractUser.Meta):
+    class Meta(AbstractUser.Meta):  # type: ignore[name-defined]  # the plugin hides it
         verbose_name = _("user")
         verbose_name_plural = _("users")
         ordering = ["username"]
