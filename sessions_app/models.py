@@ -190,7 +190,8 @@ class Session(models.Model):
         null=True,
         blank=True,
         help_text=_(
-            "When the bot warns of idleness or ends the session. Empty: not waiting for the customer."
+            "When the bot warns of idleness or ends the session. "
+            "Empty: not waiting for the customer."
         ),
     )
     idle_warned_at = models.DateTimeField(_("warned of idleness at"), null=True, blank=True)

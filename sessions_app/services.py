@@ -6,7 +6,9 @@ that hangs on it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils.text import Truncator
@@ -34,6 +36,11 @@ def lock_session(pk: int) -> Session:
 def lock_live_session(*, lead_id: int, channel_id: int) -> Session | None:
     """The live session of this lead on this channel, locked; None when there is none."""
     return _locked().live().filter(lead_id=lead_id, channel_id=channel_id).first()
+
+
+def lock_sessions_of(leads: Iterable[Lead]) -> list[Session]:
+    """Every session of these leads, live or ended, locked in id order."""
+    return list(_locked().filter(lead__in=leads).order_by("pk"))
 
 
 @transaction.atomic
@@ -69,7 +76,16 @@ def hand_over(session: Session, *, to: Owner, at: datetime) -> Session:
         return session
     is_other_speaker = (session.owner == Owner.BOT) != (to == Owner.BOT)
     epoch = session.epoch + 1 if is_other_speaker else session.epoch
-    _update_unchanged(session, owner=to, epoch=epoch, owner_since=at, idle_warned_at=None)
+    values: dict[str, Any] = {
+        "owner": to,
+        "epoch": epoch,
+        "owner_since": at,
+        "idle_due_at": None,
+        "idle_warned_at": None,
+    }
+    if to == Owner.BOT:
+        values["unread"] = 0
+    _update_unchanged(session, values)
     return session
 
 
@@ -87,7 +103,7 @@ def end_session(session: Session, *, reason: EndReason, at: datetime) -> Session
             code="session_with_people",
         )
     try:
-        _update_unchanged(session, ended_at=at, end_reason=reason)
+        _update_unchanged(session, {"ended_at": at, "end_reason": reason})
     except SessionConflict:
         session.refresh_from_db()
         if session.is_live:
@@ -155,6 +171,16 @@ def touch_window(
     return ["last_interaction_at", "window_expires_at"]
 
 
+def take_times_of(session: Session, other: Session) -> list[str]:
+    """Let `session` count what was written in `other`, in memory; returns the fields to save."""
+    names = ["last_interaction_at", "window_expires_at"]
+    for name in names:
+        theirs = getattr(other, name)
+        if theirs is not None:
+            setattr(session, name, _later(getattr(session, name), theirs))
+    return names
+
+
 def cut_preview(text: str) -> str:
     """One line of a message for lists."""
     return Truncator(" ".join(text.split())).chars(PREVIEW_LENGTH)
@@ -185,7 +211,7 @@ def _window_of_earlier(lead: Lead, channel: Channel) -> datetime | None:
     return earlier.values_list("window_expires_at", flat=True).first()
 
 
-def _update_unchanged(session: Session, **values: object) -> None:
+def _update_unchanged(session: Session, values: dict[str, Any]) -> None:
     """Write `values` if the row still is as the instance says; the instance follows."""
     unchanged = Session.objects.live().filter(
         pk=session.pk, owner=session.owner, epoch=session.epoch

@@ -59,7 +59,10 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
 
 
 class Ticket(models.Model):
-    """One case. Open means open, in_progress or waiting_customer; a session has at most one open ticket."""
+    """One case. Open means open, in_progress or waiting_customer.
+
+    A session has one open ticket while people have it, and none while the bot has it.
+    """
 
     protocol = models.CharField(_("protocol"), max_length=20)
     lead = models.ForeignKey(
@@ -114,28 +117,18 @@ class Ticket(models.Model):
         blank=True,
         help_text=_("Why and along which path the bot handed over."),
     )
-    tags = models.ManyToManyField(
-        Tag, blank=True, related_name="tickets", verbose_name=_("tags")
-    )
+    tags = models.ManyToManyField(Tag, blank=True, related_name="tickets", verbose_name=_("tags"))
     queued_at = models.DateTimeField(_("in the queue since"))
     assigned_at = models.DateTimeField(_("assigned at"), null=True, blank=True)
-    first_response_at = models.DateTimeField(
-        _("first response at"), null=True, blank=True
-    )
-    first_response_due_at = models.DateTimeField(
-        _("first response due at"), null=True, blank=True
-    )
-    resolution_due_at = models.DateTimeField(
-        _("resolution due at"), null=True, blank=True
-    )
+    first_response_at = models.DateTimeField(_("first response at"), null=True, blank=True)
+    first_response_due_at = models.DateTimeField(_("first response due at"), null=True, blank=True)
+    resolution_due_at = models.DateTimeField(_("resolution due at"), null=True, blank=True)
     snoozed_until = models.DateTimeField(_("snoozed until"), null=True, blank=True)
     resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
     outcome = models.CharField(_("outcome"), max_length=40, blank=True)
     last_message_at = models.DateTimeField(_("last message at"), null=True, blank=True)
-    last_message_preview = models.CharField(
-        _("last message"), max_length=160, blank=True
-    )
+    last_message_preview = models.CharField(_("last message"), max_length=160, blank=True)
     unread = models.PositiveIntegerField(_("unread"), default=0)
     is_simulated = models.BooleanField(_("simulated"), default=False, editable=False)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
@@ -148,9 +141,7 @@ class Ticket(models.Model):
         verbose_name_plural = _("tickets")
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["protocol"], name="tickets_ticket_protocol"
-            ),
+            models.UniqueConstraint(fields=["protocol"], name="tickets_ticket_protocol"),
             models.UniqueConstraint(
                 fields=["session"],
                 condition=Q(status__in=["open", "in_progress", "waiting_customer"]),
@@ -168,12 +159,8 @@ class Ticket(models.Model):
         indexes = [
             models.Index(fields=["session", "-id"], name="tickets_ticket_session"),
             models.Index(fields=["lead", "-id"], name="tickets_ticket_lead"),
-            models.Index(
-                fields=["assignee", "status", "-id"], name="tickets_ticket_assignee"
-            ),
-            models.Index(
-                fields=["department", "status", "-id"], name="tickets_ticket_department"
-            ),
+            models.Index(fields=["assignee", "status", "-id"], name="tickets_ticket_assignee"),
+            models.Index(fields=["department", "status", "-id"], name="tickets_ticket_department"),
         ]
 
     def __str__(self) -> str:
@@ -214,7 +201,7 @@ class TicketEventKind(models.TextChoices):
 
 
 class TicketEvent(models.Model):
-    """One thing that happened to a ticket. `actor` None: the bot or the system. Rows are only added."""
+    """One thing that happened to a ticket; rows are only added. `actor` None: bot or system."""
 
     ticket = models.ForeignKey(
         Ticket, models.CASCADE, related_name="events", verbose_name=_("ticket")
@@ -302,7 +289,7 @@ class CannedResponse(models.Model):
 
 
 class SlaPolicy(models.Model):
-    """Minutes allowed until the first response and until the end. The most specific active one applies."""
+    """Minutes until the first response and until the end. The most specific active one applies."""
 
     name = models.CharField(_("name"), max_length=80)
     department = models.ForeignKey(
@@ -321,12 +308,8 @@ class SlaPolicy(models.Model):
         blank=True,
         help_text=_("Empty: all priorities."),
     )
-    first_response_minutes = models.PositiveIntegerField(
-        _("minutes to the first response")
-    )
-    resolution_minutes = models.PositiveIntegerField(
-        _("minutes to the end"), null=True, blank=True
-    )
+    first_response_minutes = models.PositiveIntegerField(_("minutes to the first response"))
+    resolution_minutes = models.PositiveIntegerField(_("minutes to the end"), null=True, blank=True)
     is_active = models.BooleanField(_("active"), default=True)
 
     class Meta:
@@ -351,7 +334,7 @@ class SlaPolicy(models.Model):
 
 
 class AssignmentDecision(models.Model):
-    """Why a ticket went to whom: policy, candidates with loads, exclusions with reasons, tie-break."""
+    """Why a ticket went to whom: policy, candidates with loads and reasons, tie-break."""
 
     ticket = models.ForeignKey(
         Ticket, models.CASCADE, related_name="decisions", verbose_name=_("ticket")
