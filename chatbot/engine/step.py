@@ -38,7 +38,7 @@ def _begin(run: Run, message: Started) -> str:
     start = run.node(run.flow.start)
     if not isinstance(start, Start):
         return run.flow.start
-    if start.save_as and message.text:
+    if start.save_as:
         run.remember(start.save_as, clean_answer(message.text))
     target = word_that_started(run.flow, message.text) if start.answers_words else None
     if target is None:
