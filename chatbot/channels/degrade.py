@@ -82,13 +82,13 @@ def _media(content: Content, capabilities: Capabilities) -> list[Content]:
 
 def _with_options(content: Content, capabilities: Capabilities) -> list[Content]:
     options = tuple(_titled(option) for option in content.options if option.id or option.title)
-    content = _framed_for(replace(content, options=options), capabilities)
+    content = replace(content, options=options)
     if not options:
         return _texts(content, _framed(content, content.text), capabilities)
     shown = _as_shown(content, capabilities)
     if shown is None:
         return _texts(content, _framed(content, _numbered(content)), capabilities)
-    return _after_long_text(shown, capabilities)
+    return _after_long_text(_framed_for(shown, capabilities), capabilities)
 
 
 def _titled(option: Option) -> Option:

@@ -1,0 +1,351 @@
+"""A stand-in for the Graph API: a real HTTP server on this machine that remembers what it was sent.
+
+By itself, for a running program (`GRAPH_API_URL=http://127.0.0.1:9400`):
+
+    python -m chatbot.tests.graph_server --port 9400
+
+In tests, the fixture `graph_api` of chatbot/conftest.py, which also points the settings at it:
+
+    graph_api.fail("error_130429.json", times=2)   # the next two answers; then all is well again
+    graph_api.fail("error_131056.json", to="+5511990000001", times=None)   # always, for one only
+    graph_api.delay(0.5); graph_api.cut(); graph_api.hang(); graph_api.answer(502, "<html>")
+    assert [sent.text for sent in graph_api.messages] == ["Olá!"]
+
+What is still to be played is taken in order; a plan for one receiver leaves the others alone. The
+same over HTTP: `POST /__plan {"play": "fail", "file": "error_190.json", "times": 3}`,
+`POST /__reset`, `GET /__stats`, `GET /__requests?after=0`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+RESPONSES = Path(__file__).parent / "payloads" / "whatsapp_cloud_api_responses"
+# The HTTP status that comes with each error file; throttling is a 400.
+STATUS = {"error_131057.json": 500, "error_190.json": 401, "error_132001.json": 404}
+HANG_SECONDS = 60.0
+PLAYS = ("fail", "answer", "delay", "cut", "hang")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came. `was_accepted`: the customer would have got the message."""
+
+    number: int
+    at: float
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+    was_accepted: bool
+
+    @property
+    def to(self) -> str:
+        body = self.body if isinstance(self.body, dict) else {}
+        return str(body.get("to") or body.get("recipient") or "")
+
+    @property
+    def callback_data(self) -> str:
+        return str(self.body.get("biz_opaque_callback_data", ""))
+
+    @property
+    def text(self) -> str:
+        """The words a customer would read: body, caption, or text above the options."""
+        content = self.body.get(self.body["type"], {})
+        shown = content.get("body", content.get("caption", ""))
+        return str(shown.get("text", "") if isinstance(shown, dict) else shown)
+
+
+@dataclass
+class Plan:
+    """How the next answers differ. times None: always. to "": every receiver."""
+
+    play: str
+    status: int = 400
+    body: bytes = b""
+    seconds: float = 0.0
+    accepted: bool = False
+    to: str = ""
+    times: int | None = 1
+
+
+@dataclass
+class Book:
+    """Everything remembered, behind one lock."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    requests: list[Request] = field(default_factory=list)
+    plans: list[Plan] = field(default_factory=list)
+    wamids: int = 0
+
+    def take(self, to: str) -> Plan | None:
+        for plan in self.plans:
+            if plan.to in ("", to):
+                if plan.times is not None:
+                    plan.times -= 1
+                    if plan.times <= 0:
+                        self.plans.remove(plan)
+                return plan
+        return None
+
+
+class GraphServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(self, port: int = 0, delay: float = 0.0) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.book = Book()
+        self.base_delay = delay
+        self.is_closing = threading.Event()
+        self._open: set[socket.socket] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    # What was seen
+
+    @property
+    def requests(self) -> list[Request]:
+        with self.book.lock:
+            return list(self.book.requests)
+
+    @property
+    def messages(self) -> list[Request]:
+        """Messages that were accepted, in order; no receipts, no refusals."""
+        return [one for one in self.requests if _is_message(one) and one.was_accepted]
+
+    @property
+    def receipts(self) -> list[str]:
+        """Ids of the messages marked as read."""
+        bodies = (one.body for one in self.requests if isinstance(one.body, dict))
+        return [body["message_id"] for body in bodies if body.get("status") == "read"]
+
+    def stats(self) -> dict[str, Any]:
+        seen = self.requests
+        messages = [one for one in seen if _is_message(one)]
+        accepted = [one for one in messages if one.was_accepted]
+        ours = Counter(one.callback_data for one in accepted if one.callback_data)
+        pairs = Counter((one.to, one.text) for one in accepted if one.text)
+        return {
+            "posts": sum(one.method == "POST" for one in seen),
+            "messages": len(messages),
+            "accepted": len(accepted),
+            "receivers": len({one.to for one in accepted}),
+            "kinds": dict(Counter(one.body["type"] for one in accepted)),
+            "callback_data_accepted_more_than_once": sum(n > 1 for n in ours.values()),
+            "pairs": len(pairs),
+            "pairs_seen_more_than_once": sum(n > 1 for n in pairs.values()),
+            "plans_left": len(self.book.plans),
+        }
+
+    # What is to happen
+
+    def fail(self, file: str, *, to: str = "", times: int | None = 1) -> None:
+        """Answer with one of the error files."""
+        body = (RESPONSES / file).read_bytes()
+        self.plan(Plan("fail", STATUS.get(file, 400), body, to=to, times=times))
+
+    def answer(
+        self, status: int, body: str | dict[str, Any] = "", *, to: str = "", times: int | None = 1
+    ) -> None:
+        """Answer with anything: an error page, an empty body."""
+        content = body if isinstance(body, str) else json.dumps(body)
+        self.plan(Plan("answer", status, content.encode(), to=to, times=times))
+
+    def delay(self, seconds: float, *, to: str = "", times: int | None = 1) -> None:
+        """Accept, but answer later."""
+        self.plan(Plan("delay", seconds=seconds, to=to, times=times))
+
+    def cut(self, *, accepted: bool = True, to: str = "", times: int | None = 1) -> None:
+        """Read the request and close the connection without an answer."""
+        self.plan(Plan("cut", accepted=accepted, to=to, times=times))
+
+    def hang(
+        self, seconds: float = HANG_SECONDS, *, accepted: bool = True, to: str = "", times: int = 1
+    ) -> None:
+        """Read the request and say nothing for so long, then close."""
+        self.plan(Plan("hang", seconds=seconds, accepted=accepted, to=to, times=times))
+
+    def plan(self, plan: Plan) -> None:
+        with self.book.lock:
+            self.book.plans.append(plan)
+
+    def plan_from(self, wish: dict[str, Any]) -> None:
+        """A plan as JSON, for programs in other processes."""
+        play = wish.pop("play", "")
+        if play not in PLAYS:
+            raise ValueError(f"play is one of {', '.join(PLAYS)}")
+        getattr(self, play)(**wish)
+
+    def reset(self) -> None:
+        with self.book.lock:
+            self.book.requests.clear()
+            self.book.plans.clear()
+
+    # Life
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def close(self) -> None:
+        """Stop, and close what clients keep open."""
+        self.is_closing.set()
+        self.shutdown()
+        for connection in list(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no news."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: GraphServer
+
+    def do_GET(self) -> None:
+        address = urlsplit(self.path)
+        if address.path == "/__stats":
+            return self._answer(200, self.server.stats())
+        if address.path == "/__requests":
+            after = int(parse_qs(address.query).get("after", ["0"])[0])
+            return self._answer(200, [asdict(one) for one in self.server.requests[after:]])
+        return self._answer(200, {"id": address.path.rpartition("/")[2], "data": []})
+
+    def do_POST(self) -> None:
+        body = _parsed(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
+        if self.path == "/__reset":
+            self.server.reset()
+            return self._answer(200, {})
+        if self.path == "/__plan":
+            return self._planned(body)
+        return self._played(body)
+
+    def _planned(self, wish: Any) -> None:
+        try:
+            self.server.plan_from(dict(wish))
+        except (TypeError, ValueError, OSError) as error:
+            return self._answer(400, {"error": str(error)})
+        return self._answer(200, {})
+
+    def _played(self, body: Any) -> None:
+        plan, number = self._remember(body)
+        self.server.is_closing.wait(self.server.base_delay + (plan.seconds if plan else 0.0))
+        if plan and plan.play in {"cut", "hang"}:
+            self.close_connection = True
+            return None
+        if plan and plan.play in {"fail", "answer"}:
+            return self._write(plan.status, plan.body)
+        return self._answer(200, _success(self.path, body, number))
+
+    def _remember(self, body: Any) -> tuple[Plan | None, int]:
+        book = self.server.book
+        with book.lock:
+            probe = self._request(body, was_accepted=False)
+            plan = book.take(probe.to)
+            accepted = plan is None or plan.accepted or plan.play == "delay"
+            if plan and plan.play == "answer":
+                accepted = 200 <= plan.status < 300
+            book.requests.append(self._request(body, was_accepted=accepted))
+            book.wamids += 1
+            return plan, book.wamids
+
+    def _request(self, body: Any, *, was_accepted: bool) -> Request:
+        number = len(self.server.book.requests)
+        headers = dict(self.headers)
+        return Request(number, time.time(), self.command, self.path, headers, body, was_accepted)
+
+    def _answer(self, status: int, body: Any) -> None:
+        self._write(status, json.dumps(body).encode())
+
+    def _write(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet: what was asked is in /__requests."""
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return {}
+
+
+def _is_message(request: Request) -> bool:
+    return isinstance(request.body, dict) and bool(request.to) and "type" in request.body
+
+
+def _success(path: str, body: Any, number: int) -> dict[str, Any]:
+    if path.endswith("/media"):
+        return {"id": f"{number:015d}"}
+    if not isinstance(body, dict) or body.get("status") == "read":
+        return {"success": True}
+    return {
+        "messaging_product": "whatsapp",
+        "contacts": [_contact(body)],
+        "messages": [{"id": f"wamid.graph{number:012d}"}],
+    }
+
+
+def _contact(body: dict[str, Any]) -> dict[str, str]:
+    """A phone answers with its wa_id, a user id with itself."""
+    if body.get("to"):
+        return {"input": body["to"], "wa_id": str(body["to"]).removeprefix("+")}
+    return {"input": body.get("recipient", ""), "user_id": body.get("recipient", "")}
+
+
+@contextmanager
+def running(port: int = 0, delay: float = 0.0) -> Iterator[GraphServer]:
+    """A server in a thread, stopped at the end with all its connections."""
+    server = GraphServer(port, delay)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.close()
+        thread.join()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Stand-in for the Graph API.")
+    parser.add_argument("--port", type=int, default=9400)
+    parser.add_argument("--delay", type=float, default=0.0, help="seconds before each answer")
+    options = parser.parse_args()
+    server = GraphServer(options.port, options.delay)
+    sys.stdout.write(f"Graph API stand-in at {server.url}\n")
+    sys.stdout.flush()
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        server.server_close()
+
+
+if __name__ == "__main__":
+    main()
