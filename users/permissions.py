@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 
-from users.models import Role
+from users.models import Role, User
 
 if TYPE_CHECKING:
-    from users.models import User
+    from django.http import HttpRequest
+    from rest_framework.request import Request
 
 # What an attendant may do with each model, as Django's four verbs. Admins may do everything that
 # the console lets anyone do; logs stay read-only there for all.
@@ -45,6 +47,13 @@ ATTENDANT_PERMISSIONS: frozenset[str] = frozenset(
 def role_permissions(user: User) -> frozenset[str] | None:
     """Permission names of the user's role; None means all of them (admin)."""
     return None if user.role == Role.ADMIN else ATTENDANT_PERMISSIONS
+
+
+def person(request: HttpRequest | Request) -> User:
+    """Who makes this request. Behind a login there is always somebody."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
 
 
 def ticket_scope(user: User, prefix: str = "") -> Q:

@@ -54,15 +54,22 @@ def create_user(
     actor: User | None,
 ) -> User:
     """A person who may log in to the console; without a password, once one is set."""
-    user = User(is_staff=True, role=role, **_profile(fields))
-    _check_may_manage(actor, user)
+    user = User(role=role, **_profile(fields))
     user.set_password(password)
     try:
         with transaction.atomic():
-            user.save(force_insert=True)
+            add_user(user, actor=actor)
     except IntegrityError as error:
         raise DomainError(_("This user name is taken."), code="username_taken") from error
     user.departments.set(departments)
+    return user
+
+
+def add_user(user: User, *, actor: User | None) -> User:
+    """Save somebody who is not saved yet."""
+    _check_may_manage(actor, user)
+    user.is_staff = True
+    user.save(force_insert=True)
     return user
 
 
@@ -102,6 +109,17 @@ def change_role(user: User, *, role: str, actor: User | None) -> User:
 
 
 @transaction.atomic
+def set_superuser(user: User, *, is_superuser: bool, actor: User | None) -> User:
+    """Put somebody above all admins, or take them down again. Only superusers can."""
+    _check_may_manage(actor, User(is_superuser=True))
+    if not is_superuser and user.role != Role.ADMIN:
+        _check_admin_left(without=user)
+    user.is_superuser = is_superuser
+    user.save(update_fields=["is_superuser"])
+    return user
+
+
+@transaction.atomic
 def deactivate_user(user: User, *, actor: User | None, at: datetime) -> User:
     """Take away the access: no login, no running session, no token; offline. History stays.
 
@@ -128,8 +146,12 @@ def activate_user(user: User, *, actor: User | None) -> User:
 
 
 @transaction.atomic
-def set_availability(user: User, *, availability: str, at: datetime) -> bool:
-    """May this person get tickets now? False when nothing changed."""
+def set_availability(
+    user: User, *, availability: str, at: datetime, actor: User | None = None
+) -> bool:
+    """May this person get tickets now? They say so themselves, or an admin; False: no change."""
+    if actor is not None and actor.pk != user.pk:
+        _check_may_manage(actor, user)
     changed = (
         User.objects.filter(pk=user.pk)
         .exclude(availability=availability)
@@ -137,6 +159,31 @@ def set_availability(user: User, *, availability: str, at: datetime) -> bool:
     )
     user.refresh_from_db(fields=["availability", "availability_changed_at"])
     return bool(changed)
+
+
+@transaction.atomic
+def make_fallback(department: Department) -> Department:
+    """From now on this one receives the tickets that name no department."""
+    if not department.is_active:
+        raise DomainError(_("An inactive department cannot be the fallback."), code="inactive")
+    Department.objects.filter(is_fallback=True).exclude(pk=department.pk).update(is_fallback=False)
+    department.is_fallback = True
+    department.save(update_fields=["is_fallback"])
+    return department
+
+
+@transaction.atomic
+def update_department(department: Department, *, fields: Mapping[str, Any]) -> Department:
+    """Change name, slug, calendar, activity or sharing. The fallback stays active."""
+    if department.is_fallback and fields.get("is_active") is False:
+        raise DomainError(
+            _("This department is the fallback. Make another one the fallback first."),
+            code="fallback_department",
+        )
+    for name, value in fields.items():
+        setattr(department, name, value)
+    department.save(update_fields=list(fields))
+    return department
 
 
 @transaction.atomic

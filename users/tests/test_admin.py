@@ -1,0 +1,243 @@
+import re
+
+import pytest
+from django.contrib.messages import get_messages
+from django.urls import reverse
+
+from users.models import ApiToken, Availability, Calendar, Department, Role, User
+from users.tests.recipes import ana, bia, caio, department, root, token
+
+pytestmark = pytest.mark.django_db
+
+LIST = "admin:users_user_changelist"
+CHANGE = "admin:users_user_change"
+
+
+def posted(client, user, **changes):
+    """Post the user's form as the page would send it, with these changes."""
+    url = reverse(CHANGE, args=[user.pk])
+    form = client.get(url).context["adminform"].form
+    values = {name: form.get_initial_for_field(form.fields[name], name) for name in form.fields}
+    values = {name: value for name, value in values.items() if value not in (None, False)}
+    values["departments"] = [one.pk for one in user.departments.all()]
+    values.update(changes)
+    return client.post(url, {name: value for name, value in values.items() if value is not None})
+
+
+def said(response):
+    return " ".join(str(message) for message in get_messages(response.wsgi_request))
+
+
+def names_in(response):
+    return {user.username for user in response.context["cl"].result_list}
+
+
+def test_an_admin_sees_everyone_an_attendant_the_colleagues(client):
+    bia(), caio()
+    client.force_login(ana())
+    assert names_in(client.get(reverse(LIST))) == {"ana", "bia", "caio"}
+
+    client.force_login(bia())
+    assert names_in(client.get(reverse(LIST))) == {"bia"}
+    assert client.get(reverse(CHANGE, args=[caio().pk])).status_code == 302
+
+
+def test_the_list_of_people_costs_the_same_for_many(client, django_assert_max_num_queries):
+    for number in range(20):
+        person = User.objects.create_user(f"pessoa{number}")
+        person.departments.set([department("vendas")])
+    client.force_login(ana())
+
+    with django_assert_max_num_queries(12):
+        client.get(reverse(LIST))
+
+
+def test_an_attendant_may_look_but_not_change(client):
+    client.force_login(bia())
+    url = reverse(CHANGE, args=[bia().pk])
+    page = client.get(url)
+
+    assert page.status_code == 200
+    assert "md5$" not in page.content.decode()
+    assert client.post(url, {"role": "admin"}).status_code == 403
+
+
+def test_an_admin_changes_role_and_availability(client):
+    client.force_login(ana())
+    person = bia()
+
+    posted(client, person, role=Role.ADMIN, availability=Availability.PAUSED, first_name="Bea")
+
+    person.refresh_from_db()
+    assert (person.role, person.availability) == (Role.ADMIN, Availability.PAUSED)
+    assert person.first_name == "Bea"
+    assert person.availability_changed_at is not None
+
+
+def test_a_form_cannot_make_a_superuser(client):
+    client.force_login(ana())
+    person = bia()
+
+    posted(client, person, is_superuser="on", is_staff="")
+
+    person.refresh_from_db()
+    assert (person.is_superuser, person.is_staff) == (False, True)
+
+
+def test_a_superuser_can_make_another_one(client):
+    client.force_login(root())
+    person = bia()
+
+    posted(client, person, is_superuser="on")
+
+    person.refresh_from_db()
+    assert person.is_superuser
+
+
+def test_an_admin_cannot_edit_a_superuser(client):
+    client.force_login(ana())
+    boss = root()
+    url = reverse(CHANGE, args=[boss.pk])
+    password = reverse("admin:auth_user_password_change", args=[boss.pk])
+
+    assert client.post(url, {"username": "mine"}).status_code == 403
+    assert client.get(password).status_code == 403
+    assert "md5$" not in client.get(url).content.decode()
+
+
+def test_the_last_admin_cannot_be_deactivated(client):
+    admin = ana()
+    client.force_login(admin)
+
+    response = posted(client, admin, is_active=None)
+
+    admin.refresh_from_db()
+    assert admin.is_active
+    assert said(response)
+
+
+def test_people_are_deactivated_by_an_action_not_deleted(client):
+    client.force_login(ana())
+    person = bia()
+
+    client.post(reverse(LIST), {"action": "deactivate", "_selected_action": [person.pk]})
+
+    person.refresh_from_db()
+    assert not person.is_active
+    assert client.post(reverse("admin:users_user_delete", args=[person.pk])).status_code == 403
+
+
+def test_a_new_person_may_log_in_with_the_given_role(client):
+    client.force_login(ana())
+    fields = {
+        "username": "duda",
+        "usable_password": "true",
+        "password1": "uma-senha-longa-77",
+        "password2": "uma-senha-longa-77",
+        "role": Role.ATTENDANT,
+        "departments": [department("vendas").pk],
+    }
+    client.post(reverse("admin:users_user_add"), fields)
+
+    person = User.objects.get(username="duda")
+    assert (person.is_staff, person.role) == (True, Role.ATTENDANT)
+    assert person.departments.get().slug == "vendas"
+    assert client.login is not None
+    assert person.check_password("uma-senha-longa-77")
+
+
+def test_a_token_is_shown_once_and_never_changed(client):
+    client.force_login(ana())
+    fields = {"user": bia().pk, "name": "CRM", "scopes": "leads:read tickets:write"}
+    response = client.post(reverse("admin:users_apitoken_add"), fields)
+
+    row = ApiToken.objects.get()
+    shown = re.search(r"atd_\w+", said(response)).group()
+    assert (row.user, row.scopes) == (bia(), ["leads:read", "tickets:write"])
+    page = client.get(reverse("admin:users_apitoken_change", args=[row.pk]))
+    client.get(reverse("admin:index"))
+    later = client.get(reverse("admin:users_apitoken_changelist"))
+    assert page.status_code == 200
+    assert shown not in later.content.decode()
+    assert row.digest not in page.content.decode()
+    change = reverse("admin:users_apitoken_change", args=[row.pk])
+    assert client.post(change, {"name": "Outro"}).status_code == 403
+
+
+def test_an_admin_cannot_make_a_token_for_a_superuser(client):
+    client.force_login(ana())
+    fields = {"user": root().pk, "name": "CRM", "scopes": "*:write"}
+    response = client.post(reverse("admin:users_apitoken_add"), fields)
+
+    assert not ApiToken.objects.exists()
+    assert said(response)
+
+
+def test_a_scope_that_is_none_is_refused(client):
+    client.force_login(ana())
+    fields = {"user": bia().pk, "name": "CRM", "scopes": "leads:delete"}
+    page = client.post(reverse("admin:users_apitoken_add"), fields)
+
+    assert "leads:delete" in str(page.context["errors"])
+
+
+def test_a_token_is_revoked_by_an_action(client):
+    row, _text = token(bia())
+    client.force_login(ana())
+    url = reverse("admin:users_apitoken_changelist")
+
+    client.post(url, {"action": "revoke", "_selected_action": [row.pk]})
+
+    row.refresh_from_db()
+    assert row.revoked_at is not None
+
+
+def test_the_fallback_moves_from_one_department_to_another(client):
+    client.force_login(ana())
+    sales = department("vendas")
+    url = reverse("admin:users_department_changelist")
+
+    client.post(url, {"action": "make_fallback", "_selected_action": [sales.pk]})
+
+    assert Department.objects.get(is_fallback=True) == sales
+
+
+def test_the_fallback_department_stays(client):
+    client.force_login(ana())
+    fallback = Department.objects.get(is_fallback=True)
+    fields = {"name": "Atendimento", "slug": "atendimento"}
+    url = reverse("admin:users_department_change", args=[fallback.pk])
+
+    response = client.post(url, fields)
+
+    fallback.refresh_from_db()
+    assert fallback.is_active
+    assert said(response)
+    delete = reverse("admin:users_department_delete", args=[fallback.pk])
+    assert client.post(delete, {"post": "yes"}).status_code == 403
+
+
+def test_a_calendar_is_kept_with_its_hours_and_holidays(client):
+    client.force_login(ana())
+    fields = {
+        "name": "Comercial",
+        "hours-TOTAL_FORMS": 1,
+        "hours-INITIAL_FORMS": 0,
+        "hours-0-weekday": 0,
+        "hours-0-opens_at": "08:00",
+        "hours-0-closes_at": "18:00",
+        "holidays-TOTAL_FORMS": 1,
+        "holidays-INITIAL_FORMS": 0,
+        "holidays-0-date": "25/12/2026",
+        "holidays-0-name": "Natal",
+    }
+    client.post(reverse("admin:users_calendar_add"), fields)
+
+    calendar = Calendar.objects.get()
+    assert (calendar.hours.count(), calendar.holidays.get().name) == (1, "Natal")
+
+
+def test_groups_are_not_in_the_console(client):
+    client.force_login(root())
+    assert client.get("/admin/auth/group/").status_code == 404
+    assert client.get(reverse("admin:users_user_add")).status_code == 200
