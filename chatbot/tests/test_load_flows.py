@@ -3,7 +3,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
-from chatbot import flows_service
+from chatbot import flow_files, flows_service
 from chatbot.engine.nodes import parse_flow
 from chatbot.models import Flow, FlowVersion, Trigger
 from chatbot.tests import recipes
@@ -23,9 +23,7 @@ def load_flows(*arguments):
 def newer_atendimento(monkeypatch):
     """The program now comes with another text than the one that was installed."""
     newer = recipes.document("atendimento", text="Bom dia!")
-    monkeypatch.setattr(
-        flows_service, "shipped_documents", lambda: {"atendimento": parse_flow(newer)}
-    )
+    monkeypatch.setattr(flow_files, "shipped_documents", lambda: {"atendimento": parse_flow(newer)})
     return parse_flow(newer).as_dict()
 
 
@@ -57,7 +55,7 @@ def test_one_flow_can_be_loaded_alone():
 
 def test_a_newer_shipped_flow_arrives_as_a_draft_and_stays_off_air(newer_atendimento):
     with pytest.MonkeyPatch.context() as undo:
-        undo.setattr(flows_service, "shipped_documents", lambda: {"atendimento": installed()})
+        undo.setattr(flow_files, "shipped_documents", lambda: {"atendimento": installed()})
         load_flows()
     answer = load_flows()
     flow = Flow.objects.get(slug="atendimento")
@@ -68,7 +66,7 @@ def test_a_newer_shipped_flow_arrives_as_a_draft_and_stays_off_air(newer_atendim
 
 def test_a_draft_that_somebody_changed_is_kept(newer_atendimento):
     with pytest.MonkeyPatch.context() as undo:
-        undo.setattr(flows_service, "shipped_documents", lambda: {"atendimento": installed()})
+        undo.setattr(flow_files, "shipped_documents", lambda: {"atendimento": installed()})
         load_flows()
     flow = Flow.objects.get(slug="atendimento")
     mine = recipes.document("atendimento", text="Boa noite!")

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from chatbot import flows_service
+from chatbot import flow_files
 
 
 class Command(BaseCommand):
@@ -16,12 +16,12 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        known = sorted(flows_service.shipped_documents())
+        known = sorted(flow_files.shipped_documents())
         parser.add_argument("slug", nargs="?", choices=known, help="Only this flow.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        shipments = flows_service.load_shipped(options["slug"])
+        shipments = flow_files.load_shipped(options["slug"])
         for shipment in shipments:
             self.stdout.write(f"{shipment.slug}: {shipment.result}, {shipment.detail}")
-        if any(one.result == flows_service.Installed.REFUSED for one in shipments):
+        if any(one.result == flow_files.Installed.REFUSED for one in shipments):
             raise CommandError("A shipped flow could not be published; see above.")
