@@ -1,3 +1,5 @@
+import importlib
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -11,3 +13,4 @@ class ChatbotConfig(AppConfig):
 
     def ready(self) -> None:
         registry.autodiscover()
+        importlib.import_module("chatbot.receivers")

@@ -229,6 +229,8 @@ SPECTACULAR_SETTINGS = {
 SESSION_IDLE_MINUTES = env.number("SESSION_IDLE_MINUTES", default=30, at_least=1)
 GRAPH_API_URL = env.http_url("GRAPH_API_URL", default="https://graph.facebook.com")
 GRAPH_API_VERSION = env.text("GRAPH_API_VERSION", default="v26.0")
+# Hosts on private addresses that `http` passos may call; all other private addresses are refused.
+HTTP_NODE_PRIVATE_HOSTS = env.words("HTTP_NODE_PRIVATE_HOSTS")
 # Only `sync_default_channel` reads these; afterwards the channel's row counts.
 WHATSAPP_APP_SECRET = env.text("WHATSAPP_APP_SECRET")
 WHATSAPP_VERIFY_TOKEN = env.text("WHATSAPP_VERIFY_TOKEN")

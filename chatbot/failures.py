@@ -1,0 +1,88 @@
+"""What came in and could not be handled is kept here, with all that is needed to handle it later."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from chatbot.channels.inbound import (
+    AccountNotice,
+    EchoMessage,
+    IdentityChange,
+    Inbound,
+    InboundMessage,
+    MarketingPreference,
+    StatusUpdate,
+    Unusable,
+)
+from chatbot.cleaning import clean, clean_text
+from chatbot.models import FailedEvent, FailedEventState, MessageLog
+from sessions_app.models import Channel
+
+_TYPES: dict[str, TypeAdapter[Any]] = {
+    one.__name__: TypeAdapter(one)
+    for one in (
+        InboundMessage,
+        EchoMessage,
+        StatusUpdate,
+        IdentityChange,
+        MarketingPreference,
+        AccountNotice,
+        Unusable,
+    )
+}
+ERROR_LENGTH = 500
+
+
+def keep_item(
+    item: Inbound,
+    *,
+    channel: Channel | None,
+    error: str,
+    message: MessageLog | None = None,
+    cause: BaseException | None = None,
+    state: FailedEventState = FailedEventState.NEW,
+) -> FailedEvent:
+    """A parsed item; it can go through `receive` again."""
+    name = type(item).__name__
+    return FailedEvent.objects.create(
+        channel=channel,
+        message=message,
+        item=clean({"type": name, "item": _TYPES[name].dump_python(item, mode="json")}),
+        error=clean_text(error)[:ERROR_LENGTH],
+        details=_details(cause),
+        state=state,
+    )
+
+
+def keep_body(
+    body: bytes, *, channel: Channel | None, error: str, cause: BaseException | None = None
+) -> FailedEvent:
+    """A body that was proven to come from the provider and could not be parsed."""
+    return FailedEvent.objects.create(
+        channel=channel, body=body, error=clean_text(error)[:ERROR_LENGTH], details=_details(cause)
+    )
+
+
+def item_of(event: FailedEvent) -> Inbound | None:
+    """The item that `keep_item` stored; None when the event has only a body. Raises pydantic's
+    ValidationError on a row that an older version wrote differently."""
+    name = event.item.get("type")
+    if name not in _TYPES:
+        return None
+    item = _TYPES[name].validate_python(event.item["item"])
+    assert isinstance(item, Inbound)
+    return item
+
+
+def _details(cause: BaseException | None) -> str:
+    """Where it failed: file, line and function, without the values that a traceback's message may hold."""
+    if cause is None:
+        return ""
+    frames = traceback.extract_tb(cause.__traceback__)[-12:]
+    places = [
+        f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames
+    ]
+    return clean_text("\n".join([type(cause).__name__, *places]))

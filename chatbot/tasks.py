@@ -1,0 +1,118 @@
+"""Everything due later that is no message: waits, requests, slow handlers, marks as read."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from chatbot import conversation
+from chatbot.apply import run_handler
+from chatbot.channels import transport_for
+from chatbot.channels.base import SendError
+from chatbot.engine.effects import RunHandler
+from chatbot.http_request import ERROR, run_request
+from chatbot.leases import claim, free
+from chatbot.models import Task, TaskKind, TaskStatus
+from sessions_app.models import Session
+
+logger = logging.getLogger(__name__)
+
+TRIES = 5
+LEASE = timedelta(seconds=120)  # longer than the longest request of an http passo
+
+
+def due(now: datetime) -> QuerySet[Task]:
+    return (
+        Task.objects.filter(status=TaskStatus.PENDING, run_at__lte=now)
+        .filter(free(now))
+        .order_by("run_at", "id")
+    )
+
+
+def claim_due(*, limit: int, now: datetime) -> list[Task]:
+    return claim(due(now), limit=limit, now=now, lease=LEASE)
+
+
+def run_task(task: Task) -> str:
+    """Do one claimed task and record what became of it; returns its new status.
+
+    The work is done with no transaction open. A task whose worker dies is done again after its lease:
+    handlers and requests may run twice, their result counts once.
+    """
+    mine = Task.objects.filter(
+        pk=task.pk, status=TaskStatus.PENDING, locked_until=task.locked_until
+    )
+    if mine.update(attempts=F("attempts") + 1) != 1:
+        return ""
+    task.attempts += 1
+    try:
+        status, error = _run(task)
+    except SendError as failure:
+        status, error = _retry_or_fail(task, failure.retryable), str(failure)
+    except Exception as failure:
+        logger.exception("task %s failed", task.pk)
+        status, error = _retry_or_fail(task, True), type(failure).__name__
+    now = timezone.now()
+    if status == TaskStatus.PENDING:
+        later = now + timedelta(seconds=2**task.attempts)
+        mine.update(run_at=later, locked_until=None, error=error[:500])
+    else:
+        mine.update(status=status, locked_until=None, error=error[:500], done_at=now)
+    return status
+
+
+def _run(task: Task) -> tuple[TaskStatus, str]:
+    match task.kind:
+        case TaskKind.MARK_READ:
+            return _mark_read(task)
+        case TaskKind.WAIT:
+            return _resume(task)
+        case TaskKind.HTTP:
+            route, values = run_request(task.payload)
+            return _resume(task, route=route, values=values)
+        case TaskKind.HANDLER:
+            route, values = _run_handler(task)
+            return _resume(task, route=route, values=values)
+    return TaskStatus.FAILED, f"nobody runs tasks of kind {task.kind}"
+
+
+def _run_handler(task: Task) -> tuple[str, dict[str, Any]]:
+    """A slow handler runs without the session lock: what it reads may have changed when it answers, which
+    is why its answer is only taken while the run still waits for it."""
+    session = Session.objects.select_related("lead", "channel").filter(pk=task.session_id).first()
+    if session is None:
+        return ERROR, {}
+    call = RunHandler.model_validate(task.payload)
+    return run_handler(call, session=session, at=timezone.now())
+
+
+def _resume(task: Task, **result: Any) -> tuple[TaskStatus, str]:
+    taken = conversation.resume(task, now=timezone.now(), **result)
+    return (TaskStatus.DONE, "") if taken else (TaskStatus.DROPPED, "")
+
+
+def _mark_read(task: Task) -> tuple[TaskStatus, str]:
+    session = Session.objects.select_related("channel").get(pk=task.session_id)
+    transport_for(session.channel).mark_read(task.payload["provider_id"])
+    return TaskStatus.DONE, ""
+
+
+def _retry_or_fail(task: Task, may_retry: bool) -> TaskStatus:
+    """A mark as read that cannot be made is no loss; a flow that waits must get its answer in the end."""
+    if may_retry and task.attempts < TRIES:
+        return TaskStatus.PENDING
+    return TaskStatus.FAILED
+
+
+def run_due(*, limit: int) -> int:
+    """Run what is due, once, in the caller's thread (for cron); how many were run."""
+    for count in range(limit):
+        claimed = claim_due(limit=1, now=timezone.now())
+        if not claimed:
+            return count
+        run_task(claimed[0])
+    return limit

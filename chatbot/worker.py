@@ -1,0 +1,188 @@
+"""The worker process: delivers, runs tasks, and does what is due from time to time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import select
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from time import monotonic
+from typing import Any
+
+from django.db import (
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    connections,
+)
+from django.utils import timezone
+
+from chatbot import delivery, tasks
+from chatbot.expiry import expire_sessions
+from chatbot.models import MessageLog, Task, Worker
+from chatbot.wake import CHANNEL
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.25
+BEAT_SECONDS = 10.0
+PERIODIC_SECONDS = 20.0
+DEAD_AFTER = timedelta(days=1)  # a worker that said nothing for so long is forgotten
+
+
+class WorkerLoop:
+    """Claims what is due for as many threads as are free, until it is told to stop.
+
+    Stopping: nothing new is claimed, what is under way is finished. What a kill leaves behind is free
+    again when its lease ends, except one row a thread that may be `sending`.
+    """
+
+    def __init__(self, *, threads: int) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+        self._threads = threads
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._busy: set[Future[Any]] = set()
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Work until `stop()`. Trouble of the database is waited out."""
+        started = timezone.now()
+        beat_at = periodic_at = float("-inf")
+        listener = _start_listener(self._wake, self._stop)
+        with ThreadPoolExecutor(self._threads, thread_name_prefix="deliver") as pool:
+            while not self._stop.is_set():
+                try:
+                    now = monotonic()
+                    if now - beat_at >= BEAT_SECONDS:
+                        self._beat(started)
+                        beat_at = now
+                    if now - periodic_at >= PERIODIC_SECONDS:
+                        periodic()
+                        periodic_at = now
+                    found = self._claim(pool)
+                except (OperationalError, InterfaceError):
+                    logger.exception("the database cannot be used: waiting")
+                    connection.close()
+                    found = False
+                    self._stop.wait(1)
+                if not found:
+                    self._wake.wait(POLL_SECONDS)
+                    self._wake.clear()
+        if listener is not None:
+            listener.join(timeout=2)
+        self._leave()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._wake.set()
+
+    def _claim(self, pool: ThreadPoolExecutor) -> bool:
+        """Hand out what is due; False when there was nothing, or no thread to do it."""
+        free = self._threads - self._count_busy()
+        if free <= 0:
+            return False
+        now = timezone.now()
+        rows: list[MessageLog] = delivery.claim_due(limit=free, now=now)
+        for row in rows:
+            self._submit(pool, delivery.deliver, row)
+        left = free - len(rows)
+        later: list[Task] = tasks.claim_due(limit=left, now=now) if left else []
+        for task in later:
+            self._submit(pool, tasks.run_task, task)
+        return bool(rows or later)
+
+    def _submit(self, pool: ThreadPoolExecutor, work: Callable[[Any], Any], row: Any) -> None:
+        future = pool.submit(_in_thread, work, row)
+        with self._lock:
+            self._busy.add(future)
+        future.add_done_callback(self._done)
+
+    def _done(self, future: Future[Any]) -> None:
+        with self._lock:
+            self._busy.discard(future)
+        self._wake.set()  # the next row of the same conversation may be due now
+
+    def _count_busy(self) -> int:
+        with self._lock:
+            return len(self._busy)
+
+    def _beat(self, started: Any) -> None:
+        now = timezone.now()
+        Worker.objects.update_or_create(
+            name=self.name, defaults={"started_at": started, "beat_at": now}
+        )
+        Worker.objects.filter(beat_at__lt=now - DEAD_AFTER).delete()
+
+    def _leave(self) -> None:
+        try:
+            Worker.objects.filter(name=self.name).delete()
+        except (OperationalError, InterfaceError):
+            logger.warning("the worker could not sign off: the database cannot be used")
+
+
+def periodic() -> None:
+    """What is due from time to time; each part on its own, so that one failing does not stop the other."""
+    now = timezone.now()
+    for work in (lambda: expire_sessions(now=now), lambda: delivery.settle_unconfirmed(now=now)):
+        try:
+            work()
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            logger.exception("periodic work failed")
+
+
+def stop_on_signals(loop: WorkerLoop) -> None:
+    """SIGTERM and SIGINT end the loop after what is under way."""
+
+    def stop(_number: int, _frame: Any) -> None:
+        loop.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _in_thread(work: Callable[[Any], Any], row: Any) -> None:
+    """One piece of work in a thread of the pool, with a connection that is still good."""
+    close_old_connections()
+    try:
+        work(row)
+    except (OperationalError, InterfaceError):
+        logger.exception("the database failed while %s was under way", row)
+        connection.close()
+    except Exception:
+        logger.exception("%s failed", row)
+
+
+def _start_listener(wake: threading.Event, stop: threading.Event) -> threading.Thread | None:
+    """PostgreSQL: a connection of its own that waits for NOTIFY. Elsewhere polling is all there is."""
+    if connection.vendor != "postgresql":
+        return None
+    thread = threading.Thread(target=_listen, args=(wake, stop), name="listen", daemon=True)
+    thread.start()
+    return thread
+
+
+def _listen(wake: threading.Event, stop: threading.Event) -> None:
+    while not stop.is_set():
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"LISTEN {CHANNEL}")
+            raw = connection.connection
+            while not stop.is_set():
+                ready, _write, _errors = select.select([raw.fileno()], [], [], 1.0)
+                if ready and list(raw.notifies(timeout=0)):
+                    wake.set()
+        except (OperationalError, InterfaceError, OSError, ValueError):
+            logger.warning("lost the connection that listens for work: polling goes on")
+            connection.close()
+            stop.wait(2)
+    connections.close_all()
