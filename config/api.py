@@ -2,6 +2,9 @@
 
 from rest_framework.routers import SimpleRouter
 
+from chatbot import api as chatbot
+from users.api import DepartmentViewSet, UserViewSet
+
 
 class EitherSlashRouter(SimpleRouter):
     """Addresses with and without the closing slash: a redirected POST would become a GET."""
@@ -12,3 +15,8 @@ class EitherSlashRouter(SimpleRouter):
 
 
 router = EitherSlashRouter()
+router.register("messages", chatbot.MessageViewSet, basename="message")
+router.register("flow-logs", chatbot.FlowLogViewSet, basename="flow-log")
+router.register("flows", chatbot.FlowViewSet, basename="flow")
+router.register("departments", DepartmentViewSet, basename="department")
+router.register("users", UserViewSet, basename="user")

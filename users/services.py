@@ -109,6 +109,15 @@ def change_role(user: User, *, role: str, actor: User | None) -> User:
 
 
 @transaction.atomic
+def set_password(user: User, *, password: str, actor: User | None) -> User:
+    """Set a new password; sessions begun with the old one end."""
+    _check_may_manage(actor, user)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    return user
+
+
+@transaction.atomic
 def set_superuser(user: User, *, is_superuser: bool, actor: User | None) -> User:
     """Put somebody above all admins, or take them down again. Only superusers can."""
     _check_may_manage(actor, User(is_superuser=True))
