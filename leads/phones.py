@@ -12,24 +12,16 @@ import re
 
 import phonenumbers
 
-_BRAZIL_LONG = re.compile(r"(55\d{2})9([6-9]\d{7})")
-_BRAZIL_SHORT = re.compile(r"(55\d{2})([6-9]\d{7})")
-_MEXICO_LONG = re.compile(r"(52)1(\d{10})")
-_MEXICO_SHORT = re.compile(r"(52)(\d{10})")
-_ARGENTINA_LONG = re.compile(r"(54)9(\d{10})")
-_ARGENTINA_SHORT = re.compile(r"(54)(\d{10})")
-
-# (pattern, the same line in canonical form, and in its other form)
+# (a number in either form: country and area code, subscriber; what stands between them in the
+# canonical form, and in the other form)
 _FORMS = (
-    (_BRAZIL_LONG, r"\g<1>9\2", r"\1\2"),
-    (_BRAZIL_SHORT, r"\g<1>9\2", r"\1\2"),
-    (_MEXICO_LONG, r"\1\2", r"\g<1>1\2"),
-    (_MEXICO_SHORT, r"\1\2", r"\g<1>1\2"),
-    (_ARGENTINA_LONG, r"\g<1>9\2", r"\1\2"),
-    (_ARGENTINA_SHORT, r"\g<1>9\2", r"\1\2"),
+    (re.compile(r"(55\d{2})9?([6-9]\d{7})"), "9", ""),
+    (re.compile(r"(52)1?(\d{10})"), "", "1"),
+    (re.compile(r"(54)9?(\d{10})"), "9", ""),
 )
 
-_TYPED = re.compile(r"\+?\(?\d[\d\s().\-\u2010-\u2015/]{6,30}\d")
+_TYPED = re.compile(r"\+?\(?\d[\d \t().\-\u00a0\u2010-\u2015]{6,30}\d")
+_NOT_DIGITS = re.compile(r"[^0-9]")
 _TYPED_TEXT_LIMIT = 500
 
 
@@ -40,11 +32,12 @@ def canonical_phone(digits: str) -> str:
 
 def phone_variants(digits: str) -> tuple[str, ...]:
     """Every form in which the same line may be known, the canonical one first."""
-    number = "".join(re.findall(r"[0-9]", digits))
+    number = _NOT_DIGITS.sub("", digits)
     for pattern, canonical, other in _FORMS:
         match = pattern.fullmatch(number)
         if match:
-            return match.expand(canonical), match.expand(other)
+            before, after = match.groups()
+            return before + canonical + after, before + other + after
     return (number,)
 
 

@@ -222,6 +222,8 @@ class GraphServer(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet
+    disable_nagle_algorithm = True
     server: GraphServer
 
     def do_GET(self) -> None:

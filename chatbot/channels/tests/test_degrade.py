@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatbot.channels.base import Capabilities, Content, Option, degrade, merge
@@ -195,6 +195,7 @@ def test_emoji_count_as_two():
     assert split("😊" * 6, 4) == ["😊😊", "😊😊", "😊😊"]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300), st.integers(min_value=8, max_value=60))
 def test_splitting_loses_only_white_space_and_keeps_the_limit(text, limit):
     parts = split(text, limit)
@@ -202,6 +203,7 @@ def test_splitting_loses_only_white_space_and_keeps_the_limit(text, limit):
     assert "".join("".join(parts).split()) == "".join(text.split())
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=12), st.integers(min_value=1, max_value=24))
 def test_titles_are_unique_and_short_or_refused(wanted, limit):
     found = unique_titles(wanted, limit)
@@ -210,6 +212,7 @@ def test_titles_are_unique_and_short_or_refused(wanted, limit):
         assert all(0 < size(title) <= limit for title in found)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["text", "buttons", "list", "image", "audio"]),
     st.text(max_size=3000),

@@ -22,7 +22,7 @@ def _no_kept_connections():
     http.close()
 
 
-def failure(url, timeout=QUICK):
+def failure(url, timeout=http.TIMEOUT):
     with pytest.raises(SendError) as caught:
         http.post_json(url, BODY, token=TOKEN, timeout=timeout)
     error = caught.value
@@ -83,7 +83,7 @@ def test_an_unknown_host_was_never_sent(monkeypatch):
 
 def test_no_answer_in_time_is_uncertain(graph_api):
     graph_api.hang()
-    assert failure(graph_api.url) == ("timeout", False, True)
+    assert failure(graph_api.url, QUICK) == ("timeout", False, True)
     assert len(graph_api.requests) == 1
 
 
@@ -100,7 +100,7 @@ def test_an_answer_cut_in_the_middle_is_uncertain(raw_server):
 
 def test_an_answer_that_stops_in_the_middle_is_uncertain(raw_server):
     url = raw_server([b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"], wait=1)
-    code, retryable, uncertain = failure(url)
+    code, retryable, uncertain = failure(url, QUICK)
     assert code in {"timeout", "cut"}
     assert (retryable, uncertain) == (False, True)
 
@@ -189,7 +189,7 @@ def test_no_secret_of_a_failed_call_is_logged_or_raised(play, graph_api, caplog)
     base = graph_api.url if play == "cut" else f"http://127.0.0.1:{closed_port()}"
 
     with pytest.raises(SendError) as caught:
-        http.post_json(base + SECRET_PATH, BODY, token=TOKEN, timeout=QUICK)
+        http.post_json(base + SECRET_PATH, BODY, token=TOKEN)
 
     shown = f"{caught.value} {caught.value.detail} {caught.value.__cause__} {logged(caplog)}"
     assert "***" in shown

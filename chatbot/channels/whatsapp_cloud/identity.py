@@ -60,17 +60,27 @@ def read(source: Json, phone: str, user: str, *parents: str) -> tuple[Address, .
     return addresses(phone_in(source, phone), user_in(source, user), *found)
 
 
-def matching_contact(contacts: Iterable[Json], known: tuple[Address, ...]) -> Json | None:
-    """The entry of `contacts` about this person; the first one of a batch may be somebody else."""
-    return next((contact for contact in contacts if _is_about(contact, known)), None)
+class ContactBook:
+    """The `contacts` of a change by address: a batch holds up to a thousand of each."""
+
+    def __init__(self, contacts: Iterable[Json]) -> None:
+        self._by_address: dict[tuple[str, str], list[Json]] = {}
+        for contact in contacts:
+            for one in contact_addresses(contact):
+                self._by_address.setdefault((one.scheme, one.address), []).append(contact)
+
+    def find(self, known: tuple[Address, ...]) -> Json | None:
+        """The entry about this person; the first one of a batch may be somebody else."""
+        for one in known:
+            for contact in self._by_address.get((one.scheme, one.address), ()):
+                if not _contradicts(contact, known):
+                    return contact
+        return None
 
 
-def _is_about(contact: Json, known: tuple[Address, ...]) -> bool:
-    """One address in common, and none that contradicts."""
-    mine = {one.scheme: one.address for one in known}
+def _contradicts(contact: Json, known: tuple[Address, ...]) -> bool:
     theirs = {one.scheme: one.address for one in contact_addresses(contact)}
-    shared = mine.keys() & theirs.keys()
-    return bool(shared) and all(mine[scheme] == theirs[scheme] for scheme in shared)
+    return any(theirs.get(one.scheme, one.address) != one.address for one in known)
 
 
 def contact_addresses(contact: Json) -> tuple[Address, ...]:

@@ -29,11 +29,11 @@ class Place:
         return reading.identifier(metadata, "phone_number_id") or None
 
     @cached_property
-    def contacts(self) -> list[Json]:
-        return reading.mappings(self.value, "contacts")
+    def _contacts(self) -> identity.ContactBook:
+        return identity.ContactBook(reading.mappings(self.value, "contacts"))
 
     def contact(self, known: tuple[Address, ...]) -> Json | None:
-        return identity.matching_contact(self.contacts, known)
+        return self._contacts.find(known)
 
     def raw(self, key: str, item: Any, *, contact: Json | None = None, **more: Any) -> Json:
         """A body with this item alone: parsing it gives the item again."""

@@ -63,23 +63,26 @@ def replaced(document, path, value):
     return changed
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_any_json_is_read_or_refused(document):
     check(json.dumps(document).encode())
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(body):
     check(body)
 
 
+@settings(deadline=None)
 @given(JSON, st.sampled_from(["messages", "smb_message_echoes", "user_preferences", "other"]))
 def test_any_value_of_a_change_is_read(value, field):
     change = {"field": field, "value": value}
     check(json.dumps({"entry": [{"id": "1", "changes": [change]}]}).encode())
 
 
-@settings(max_examples=400)
+@settings(deadline=None, max_examples=400)
 @given(st.data(), st.sampled_from(SEEDS))
 def test_a_real_body_with_any_part_replaced_is_read(data, seed):
     document = seed

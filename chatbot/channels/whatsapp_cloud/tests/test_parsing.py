@@ -18,6 +18,7 @@ from chatbot.channels.inbound import (
     Unusable,
 )
 from chatbot.channels.tests.helpers import PAYLOADS, payload
+from chatbot.channels.whatsapp_cloud import identity
 from chatbot.channels.whatsapp_cloud.parsing import parse_body
 
 EXPECTATIONS = json.loads((PAYLOADS / "expectations.json").read_bytes())
@@ -575,6 +576,24 @@ def test_one_broken_part_leaves_the_others():
     items = parse_body(json.dumps(good).encode())
     assert [type(item) for item in items] == [Unusable] * 5 + [InboundMessage]
     assert all(item.is_quarantined for item in items[:5])
+
+
+def test_a_batch_of_a_thousand_is_read_in_one_pass(monkeypatch):
+    read = []
+    original = identity.contact_addresses
+    monkeypatch.setattr(
+        identity, "contact_addresses", lambda contact: read.append(1) or original(contact)
+    )
+    people = range(1000)
+    value = {
+        "contacts": [{"wa_id": f"{5511990000000 + n}", "profile": {"name": n}} for n in people],
+        "messages": [
+            {"from": f"{5511990000000 + n}", "id": f"wamid.{n}", "type": "request_welcome"}
+            for n in people
+        ],
+    }
+    assert len(parse_body(body_of(value))) == len(people)
+    assert len(read) <= 4 * len(people)
 
 
 def test_a_contact_that_contradicts_the_message_is_somebody_else():
