@@ -94,17 +94,17 @@ clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # A stamp is newer than its lock file, or the lock is installed again.
-.venv/run.stamp: requirements.txt | .venv/bin/python
+.venv/run.stamp: requirements.txt | .venv/bin/pip
 	@echo "Installing what Atende needs…"
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.txt | .venv/bin/python
+.venv/dev.stamp: requirements-dev.txt | .venv/bin/pip
 	@echo "Installing what Atende and its tests need…"
 	@$(PIP) -r requirements-dev.txt
 	@touch $@ .venv/run.stamp
 
-.venv/bin/python:
+.venv/bin/pip:
 	@[ -n "$(PYTHON)" ] || { echo "Atende needs Python 3.11 or newer; none was found." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 		|| { echo "Atende needs Python 3.11 or newer; $(PYTHON) is older." >&2; exit 1; }
