@@ -6,7 +6,8 @@ A menu is answered, in this order, by
 3. words: all words of a label or synonym are in the answer, or all words of the answer are in it.
    Two words are the same when equal or, from four letters on, when difflib's ratio is at least
    TYPO_RATIO (one slip in a word of five letters or more). The share of common words (Dice) must
-   reach COMMON_WORDS, and the best option must lead the next by CLEAR_LEAD; else it is ambiguous.
+   reach COMMON_WORDS, and the best option must lead the next by CLEAR_LEAD, with no other option
+   named in full by words of its own; else the answer is ambiguous.
 A word that works anywhere must be the whole message, letter by letter.
 """
 
@@ -117,28 +118,44 @@ def _number(said: str) -> int | None:
     return _NUMBERS.get(words[0])
 
 
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """How well a phrase fits; `named` are the words said, when they hold the whole phrase."""
+
+    score: float
+    id: str
+    named: frozenset[str]
+
+
 def _by_words(said: str, candidates: Sequence[Candidate]) -> Match:
     words = _telling(said)
     if len(words) > _WORDS:
         return NO_MATCH
-    scores = sorted(
-        ((max(_score(words, phrase) for phrase in one.phrases), one.id) for one in candidates),
-        key=lambda scored: -scored[0],
-    )
-    best = scores[0][0]
-    if best < COMMON_WORDS:
+    fits = sorted((_best_fit(words, one) for one in candidates), key=lambda one: -one.score)
+    best = fits[0]
+    if best.score < COMMON_WORDS:
         return NO_MATCH
-    return _only([one for score, one in scores if best - score < CLEAR_LEAD])
+    return _only([one.id for one in fits if _is_rival(one, best)])
 
 
-def _score(words: tuple[str, ...], phrase: str) -> float:
+def _is_rival(one: _Fit, best: _Fit) -> bool:
+    """As good as the best, or named beside it with words of its own."""
+    return best.score - one.score < CLEAR_LEAD or not one.named <= best.named
+
+
+def _best_fit(words: tuple[str, ...], option: Candidate) -> _Fit:
+    fits = (_fit(words, phrase, option.id) for phrase in option.phrases)
+    return max(fits, key=lambda one: one.score)
+
+
+def _fit(words: tuple[str, ...], phrase: str, option_id: str) -> _Fit:
     wanted = _telling(phrase)
-    matched = [max((likeness(one, other) for other in words), default=0.0) for one in wanted]
-    hits = sum(1 for one in matched if one)
-    said = sum(1 for one in words if any(likeness(one, other) for other in wanted))
-    if hits < len(wanted) and said < len(words):
-        return 0.0
-    return 2 * sum(matched) / (len(words) + len(wanted))
+    pairs = [max((likeness(one, other), other) for other in words) for one in wanted]
+    is_named = all(ratio for ratio, _ in pairs)
+    if not is_named and not all(any(likeness(one, other) for other in wanted) for one in words):
+        return _Fit(0.0, option_id, frozenset())
+    score = 2 * sum(ratio for ratio, _ in pairs) / (len(words) + len(wanted))
+    return _Fit(score, option_id, frozenset(word for _, word in pairs if is_named))
 
 
 @lru_cache(maxsize=4096)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
 _NUMBER = re.compile(r"[-+]?\d[\d.]*(?:,\d+)?")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+")
+_LARGEST = 10**18
 _DIGITS = 15  # what a float holds exactly
 _NOISE = re.compile(r"(?i)r\$|reais|real|%|\s")
 
@@ -31,5 +31,5 @@ def to_number(value: Any) -> int | float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return value if math.isfinite(value) else None
+        return value if abs(value) <= _LARGEST else None  # nor NaN
     return parse_number(value) if isinstance(value, str) else None

@@ -51,6 +51,8 @@ def _begin(run: Run, message: Started) -> str:
 def _go_on(run: Run) -> bool:
     """Whether the message led anywhere."""
     node = run.node(run.at)
+    if node.awaits != run.awaiting:
+        raise Trouble("lost")
     target = word_said(run, node)
     if target is None:
         if not fits(run, node):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import date
@@ -41,7 +40,7 @@ def storable(value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        return value if math.isfinite(value) and abs(value) <= _LARGEST else None
+        return value if -_LARGEST <= value <= _LARGEST else None  # nor NaN
     if depth == _DEEP:
         return None
     is_collection = isinstance(value, Mapping | list | tuple)
