@@ -1,0 +1,155 @@
+"""What was said, as fragments that ticket, lead and session pages embed."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET, require_POST
+
+from chatbot import transcript
+from chatbot.conversation import send_reply
+from chatbot.models import Media, MediaStatus, MessageLog
+from sessions_app.models import Session
+from users.errors import DomainError
+
+# What a browser may show by itself. Anything else, SVG and HTML above all, is a download.
+SHOWN_TYPES = {
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/gif",
+    "audio/ogg",
+    "audio/mpeg",
+    "audio/mp4",
+    "audio/aac",
+    "audio/amr",
+    "video/mp4",
+    "video/3gpp",
+}
+
+
+@require_GET
+def page(request: HttpRequest, session_id: int) -> HttpResponse:
+    """The conversation alone: where earlier messages are read without a script."""
+    session = _session(request, session_id)
+    before = _number(request, "before")
+    context = {
+        **admin.site.each_context(request),
+        "title": str(session.lead),
+        "session": session,
+        "talk": transcript.latest([session], before=before),
+        "is_past": before is not None,
+    }
+    return TemplateResponse(request, "chatbot/conversation.html", context)
+
+
+@require_GET
+def new_messages(request: HttpRequest, session_id: int) -> HttpResponse:
+    """What was said after an id, and delivery that has moved; 204 when neither is there."""
+    session = _session(request, session_id)
+    talk = transcript.news(session, after=_number(request, "after") or 0)
+    if not talk.bubbles and talk.digest == request.GET.get("ticks", talk.digest):
+        return HttpResponse(status=204)
+    return TemplateResponse(
+        request, "chatbot/_news.html", {"session": session, "talk": talk, "is_poll": True}
+    )
+
+
+@require_GET
+def earlier_messages(request: HttpRequest, session_id: int) -> HttpResponse:
+    session = _session(request, session_id)
+    before = _number(request, "before")
+    if before is None:
+        raise Http404
+    talk = transcript.latest([session], before=before)
+    return TemplateResponse(request, "chatbot/_earlier.html", {"session": session, "talk": talk})
+
+
+@require_POST
+def reply(request: HttpRequest, session_id: int) -> HttpResponse:
+    """Say something to the customer as oneself; what was written is kept when it is refused."""
+    session = _session(request, session_id)
+    if not request.user.has_perm("chatbot.add_messagelog"):
+        raise PermissionDenied
+    text, error = request.POST.get("text", ""), ""
+    try:
+        send_reply(
+            session,
+            user=request.user,
+            text=text,
+            client_id=_client_id(request),
+            at=timezone.now(),
+        )
+    except DomainError as refusal:
+        error = refusal.message
+    if request.htmx:
+        return _reply_fragment(request, session, text=text, error=error)
+    if error:
+        messages.error(request, error)
+    return redirect(_came_from(request, session))
+
+
+def _reply_fragment(
+    request: HttpRequest, session: Session, *, text: str, error: str
+) -> HttpResponse:
+    session.refresh_from_db()
+    context: dict[str, Any] = {
+        "session": session,
+        "talk": transcript.news(session, after=_number(request, "after", request.POST) or 0),
+        "error": error,
+        "text": text if error else "",
+        "client_id": request.POST.get("client_id") if error else uuid4(),
+        "next": request.POST.get("next", ""),
+    }
+    return TemplateResponse(request, "chatbot/_reply_result.html", context)
+
+
+@require_GET
+def media(request: HttpRequest, media_id: int) -> HttpResponse:
+    """A file that a customer or we sent, for whoever may see the conversation."""
+    visible = MessageLog.objects.visible_to(request.user)
+    stored = Media.objects.filter(
+        status=MediaStatus.STORED
+    )  # door: limited to visible messages below
+    file = get_object_or_404(stored, pk=media_id, message__in=visible)
+    is_shown = file.mime_type.split(";")[0] in SHOWN_TYPES
+    return FileResponse(
+        file.file.open(),
+        as_attachment=not is_shown,
+        filename=file.filename or f"{file.pk}",
+        content_type=file.mime_type if is_shown else "application/octet-stream",
+        headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"},
+    )
+
+
+def _session(request: HttpRequest, session_id: int) -> Session:
+    mine = Session.objects.visible_to(request.user).select_related("lead", "channel")
+    return get_object_or_404(mine, pk=session_id)
+
+
+def _number(request: HttpRequest, name: str, source: Any = None) -> int | None:
+    value = (request.GET if source is None else source).get(name, "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= 18 else None  # noqa: PLR2004  # digits of a bigint
+
+
+def _client_id(request: HttpRequest) -> UUID | None:
+    try:
+        return UUID(request.POST.get("client_id", ""))
+    except ValueError:
+        return None
+
+
+def _came_from(request: HttpRequest, session: Session) -> str:
+    wanted = request.POST.get("next", "")
+    if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}):
+        return wanted
+    return reverse("conversation", args=[session.pk])

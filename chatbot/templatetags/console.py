@@ -1,0 +1,28 @@
+"""Small parts that every page of the console uses."""
+
+from __future__ import annotations
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str, size: str = "") -> SafeString:
+    """A drawing of static/img/icons.svg; `size` is s or l. What it means stands beside it in words."""
+    return format_html(
+        '<svg class="{}" viewBox="0 0 24 24" aria-hidden="true"><use href="{}#{}"/></svg>',
+        f"i {size}".strip(),
+        static("img/icons.svg"),
+        name,
+    )
+
+
+@register.filter
+def initials(name: object) -> str:
+    """First letters of the first and last name, for a picture without a picture."""
+    words = [word for word in str(name).split() if word[:1].isalnum()]
+    return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()

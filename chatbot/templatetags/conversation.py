@@ -1,0 +1,63 @@
+"""What was said, for any page: `{% transcript session %}` and the box to answer in, `{% reply_box session %}`.
+
+A page outside chatbot loads these by name and imports nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+from uuid import uuid4
+
+from django import template
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+from chatbot import transcript as transcripts
+from sessions_app.models import Session
+
+register = template.Library()
+
+
+@register.inclusion_tag("chatbot/_transcript.html", takes_context=True)
+def transcript(
+    context: template.Context, session: Session, talk: transcripts.Transcript | None = None
+) -> dict[str, Any]:
+    """The last messages, opened at their end, and what asks for new ones."""
+    return {
+        "request": context.get("request"),
+        "session": session,
+        "talk": transcripts.latest([session]) if talk is None else talk,
+        "is_past": context.get("is_past", False),
+    }
+
+
+@register.inclusion_tag("chatbot/_reply_box.html", takes_context=True)
+def reply_box(context: template.Context, session: Session) -> dict[str, Any]:
+    """The form to answer in, or why there is none."""
+    request = context["request"]
+    return {
+        "request": request,
+        "csrf_token": context.get("csrf_token"),
+        "session": session,
+        "may_reply": request.user.has_perm("chatbot.add_messagelog"),
+        "client_id": uuid4(),
+        "is_window_open": session.window_is_open(timezone.now()),
+        "next": request.get_full_path(),
+    }
+
+
+@register.filter
+def day_label(day: date) -> str:
+    """"Today, Thursday, November 12", as the separators of a conversation say it."""
+    shown = date_format(day, pgettext("date format, day without year", "l, F j"))
+    today = timezone.localdate()
+    if day == today:
+        return _("Today, %(day)s") % {"day": shown}
+    if day == today - timedelta(days=1):
+        return _("Yesterday, %(day)s") % {"day": shown}
+    if day.year == today.year:
+        return shown
+    return date_format(day, "DATE_FORMAT")

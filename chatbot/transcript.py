@@ -1,0 +1,385 @@
+"""What was said in a conversation, made ready for a page: bubbles with their options, media, quotes and
+delivery. Reads a bounded number of rows, whatever the length of the conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from zlib import crc32
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from chatbot.channels.inbound import Kind
+from chatbot.models import Author, Direction, Media, MediaStatus, MessageLog, MessageStatus
+from sessions_app.models import Session
+
+PAGE = 50  # rows of one reading
+RECENT = 20  # rows whose delivery is looked at again by each poll
+PREVIEW = 90  # characters of a quoted message
+
+MEDIA_KINDS = {
+    Kind.IMAGE,
+    Kind.AUDIO,
+    Kind.VOICE,
+    Kind.VIDEO,
+    Kind.DOCUMENT,
+    Kind.STICKER,
+}
+REMARKS = {
+    Kind.REACTION,
+    Kind.REACTION_REMOVED,
+    Kind.EDIT,
+    Kind.REVOKE,
+    Kind.SYSTEM,
+}
+CHOICES = {Kind.BUTTON_REPLY, Kind.LIST_REPLY}
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One option of a message with buttons or a list."""
+
+    id: str
+    title: str
+    description: str = ""
+    is_chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file of a message. `pk` is None while there is nothing to fetch from us."""
+
+    kind: str
+    name: str
+    pk: int | None = None
+    size: int | None = None
+    is_expected: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    latitude: float
+    longitude: float
+    name: str = ""
+    address: str = ""
+
+    @property
+    def geo_url(self) -> str:
+        return f"https://www.openstreetmap.org/?mlat={self.latitude}&mlon={self.longitude}#map=16/{self.latitude}/{self.longitude}"
+
+
+@dataclass(frozen=True)
+class Quote:
+    pk: int
+    by: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How far a message of ours has come, as an icon and in words."""
+
+    pk: int
+    status: str
+    icon: str
+    label: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Bubble:
+    pk: int
+    author: str  # customer, bot, attendant, system
+    by: str
+    kind: str
+    text: str
+    at: datetime
+    day: date | None = None  # set on the first of a day
+    is_continued: bool = False
+    offers: tuple[Offer, ...] = ()
+    list_button: str = ""
+    header: str = ""
+    footer: str = ""
+    chosen_from: str = ""  # buttons or list, when the customer tapped
+    attachments: tuple[Attachment, ...] = ()
+    place: Place | None = None
+    contacts: tuple[str, ...] = ()
+    quote: Quote | None = None
+    reaction: str = ""
+    delivery: Delivery | None = None
+    is_remark: bool = False
+    is_edited: bool = False
+    is_revoked: bool = False
+    flow_log_id: int | None = None
+
+    @property
+    def is_inbound(self) -> bool:
+        return self.author == Author.CUSTOMER
+
+
+@dataclass(frozen=True)
+class Transcript:
+    bubbles: tuple[Bubble, ...] = ()
+    has_earlier: bool = False
+    last_id: int = 0
+    deliveries: tuple[Delivery, ...] = field(default=())
+
+    @property
+    def first_id(self) -> int:
+        return self.bubbles[0].pk if self.bubbles else 0
+
+    @property
+    def known_deliveries(self) -> tuple[Delivery, ...]:
+        """Of recent messages that are not among the bubbles: a page that polls has them already."""
+        new = {bubble.pk for bubble in self.bubbles}
+        return tuple(one for one in self.deliveries if one.pk not in new)
+
+    @property
+    def digest(self) -> str:
+        """Changes when the delivery of one of the recent messages does."""
+        return f"{crc32(repr([(one.pk, one.status) for one in self.deliveries]).encode()):08x}"
+
+
+def latest(sessions: Collection[Session], *, before: int | None = None) -> Transcript:
+    """The last messages of these sessions (of one lead), or the last ones before an id."""
+    rows = MessageLog.objects.filter(session__in=sessions)
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
+    newest = list(rows.select_related("author_user").order_by("-pk")[: PAGE + 1])
+    return _transcript(newest[:PAGE][::-1], has_earlier=len(newest) > PAGE)
+
+
+def news(session: Session, *, after: int) -> Transcript:
+    """What was said after an id. Costs one statement when nothing was, or when only a status moved."""
+    mine = MessageLog.objects.filter(session=session).select_related("author_user")
+    recent = list(mine.order_by("-pk")[:RECENT])[::-1]
+    new = [row for row in recent if row.pk > after]
+    if len(new) == RECENT:
+        new = list(mine.filter(pk__gt=after).order_by("pk")[:PAGE])
+    return _transcript(new, known=[row for row in recent if row.pk <= after], recent=recent)
+
+
+def _transcript(
+    rows: Sequence[MessageLog],
+    *,
+    known: Sequence[MessageLog] = (),
+    recent: Sequence[MessageLog] | None = None,
+    has_earlier: bool = False,
+) -> Transcript:
+    """`known` are the rows just before, which the page already shows."""
+    recent = rows[-RECENT:] if recent is None else recent
+    last = rows[-1] if rows else known[-1] if known else None
+    return Transcript(
+        bubbles=tuple(_bubbles(rows, known)),
+        has_earlier=has_earlier,
+        last_id=last.pk if last else 0,
+        deliveries=tuple(_delivery(row) for row in recent if row.direction == Direction.OUTBOUND),
+    )
+
+
+def _bubbles(rows: Sequence[MessageLog], known: Sequence[MessageLog]) -> Iterable[Bubble]:
+    files = _files(rows)
+    quoted = _quoted(rows, known)
+    chosen = _chosen([*known, *rows])
+    previous = known[-1] if known else None
+    for row in rows:
+        day = timezone.localdate(row.created_at)
+        is_new_day = previous is None or timezone.localdate(previous.created_at) != day
+        yield Bubble(
+            pk=row.pk,
+            author=row.author,
+            by=_by(row),
+            kind=row.kind,
+            text=_text(row),
+            at=row.created_at,
+            day=day if is_new_day else None,
+            is_continued=not is_new_day and _is_same_speaker(previous, row),
+            offers=_offers(row, chosen.get(row.pk, "")),
+            list_button=_word(row.payload, "list_button"),
+            header=_word(row.payload, "header"),
+            footer=_word(row.payload, "footer"),
+            chosen_from={Kind.BUTTON_REPLY: "buttons", Kind.LIST_REPLY: "list"}.get(row.kind, ""),  # type: ignore[call-overload]  # a stored kind may be unknown here
+            attachments=_attachments(row, files.get(row.pk, ())),
+            place=_place(row.payload),
+            contacts=_contacts(row.payload),
+            quote=_quote(quoted.get(row.reply_to)) if row.reply_to else None,
+            reaction=row.reaction,
+            delivery=_delivery(row) if row.direction == Direction.OUTBOUND else None,
+            is_remark=row.author == Author.SYSTEM or row.kind in REMARKS,
+            is_edited=row.edited_at is not None,
+            is_revoked=row.revoked_at is not None,
+            flow_log_id=row.flow_log_id,
+        )
+        previous = row
+
+
+def _files(rows: Sequence[MessageLog]) -> dict[int, list[Media]]:
+    wanted = [row.pk for row in rows if row.kind in MEDIA_KINDS]
+    found: dict[int, list[Media]] = {}
+    if wanted:
+        for media in Media.objects.filter(message__in=wanted).order_by("pk"):
+            found.setdefault(media.message_id, []).append(media)
+    return found
+
+
+def _quoted(rows: Sequence[MessageLog], known: Sequence[MessageLog]) -> dict[str, MessageLog]:
+    """Messages that others answer, by the provider's id; looked up only when not at hand."""
+    at_hand = {row.provider_id: row for row in (*known, *rows) if row.provider_id}
+    missing = {row.reply_to for row in rows if row.reply_to} - at_hand.keys()
+    if missing:
+        channel = rows[0].channel_id
+        found = MessageLog.objects.filter(channel=channel, provider_id__in=missing)
+        at_hand.update({row.provider_id: row for row in found.select_related("author_user")})
+    return at_hand
+
+
+def _chosen(rows: Sequence[MessageLog]) -> dict[int, str]:
+    """Which option of which message was tapped: that of the message answered, else of the last offer."""
+    chosen: dict[int, str] = {}
+    offers: dict[str, MessageLog] = {}
+    last: MessageLog | None = None
+    for row in rows:
+        if row.payload.get("options"):
+            last = offers[row.provider_id] = row
+        elif row.kind in CHOICES:
+            offer = offers.get(row.reply_to, last)
+            if offer is not None:
+                chosen[offer.pk] = _word(row.payload, "choice_id") or row.text
+    return chosen
+
+
+def _offers(row: MessageLog, chosen: str) -> tuple[Offer, ...]:
+    return tuple(
+        Offer(
+            id=_word(one, "id"),
+            title=_word(one, "title"),
+            description=_word(one, "description"),
+            is_chosen=bool(chosen) and chosen in {_word(one, "id"), _word(one, "title")},
+        )
+        for one in _mappings(row.payload.get("options"))
+    )
+
+
+def _attachments(row: MessageLog, files: Sequence[Media]) -> tuple[Attachment, ...]:
+    if row.kind not in MEDIA_KINDS:
+        return ()
+    if not files:
+        name = _word(row.payload, "filename")
+        return (Attachment(kind=row.kind, name=name or media_label(row.kind)),)
+    return tuple(
+        Attachment(
+            kind=row.kind,
+            name=file.filename or media_label(row.kind),
+            pk=file.pk if file.status == MediaStatus.STORED else None,
+            size=file.size,
+            is_expected=file.status == MediaStatus.PENDING and bool(file.url or file.provider_id),
+        )
+        for file in files
+    )
+
+
+def media_label(kind: str) -> str:
+    return {
+        Kind.IMAGE: _("Image"),
+        Kind.AUDIO: _("Audio"),
+        Kind.VOICE: _("Voice message"),
+        Kind.VIDEO: _("Video"),
+        Kind.DOCUMENT: _("Document"),
+        Kind.STICKER: _("Sticker"),
+    }.get(kind, _("File"))  # type: ignore[call-overload]  # a stored kind may be unknown here
+
+
+def _place(payload: dict[str, Any]) -> Place | None:
+    place = payload.get("location") if isinstance(payload.get("location"), dict) else payload
+    try:
+        latitude, longitude = float(place["latitude"]), float(place["longitude"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return Place(latitude, longitude, _word(place, "name"), _word(place, "address"))
+
+
+def _contacts(payload: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(filter(None, (_card(card) for card in _mappings(payload.get("contacts")))))
+
+
+def _card(card: dict[str, Any]) -> str:
+    name = card.get("name")
+    shown = _word(name, "formatted_name") if isinstance(name, dict) else _word(card, "name")
+    phones = [_word(one, "phone") for one in _mappings(card.get("phones"))]
+    return " · ".join(filter(None, [shown, *phones]))
+
+
+def _quote(row: MessageLog | None) -> Quote | None:
+    if row is None:
+        return None
+    text = _text(row) or media_label(row.kind)
+    return Quote(row.pk, _by(row), text if len(text) <= PREVIEW else f"{text[:PREVIEW]}…")
+
+
+def _by(row: MessageLog) -> str:
+    match row.author:
+        case Author.CUSTOMER:
+            return _("Customer")
+        case Author.BOT:
+            return _("Bot")
+        case Author.ATTENDANT:
+            return str(row.author_user) if row.author_user else _("Answered on the phone")
+    return _("System")
+
+
+def _text(row: MessageLog) -> str:
+    match row.kind:
+        case Kind.REACTION:
+            return _("The customer reacted with %(emoji)s") % {"emoji": row.text or row.reaction}
+        case Kind.REACTION_REMOVED:
+            return _("The customer took a reaction back")
+        case Kind.REVOKE:
+            return _("The customer deleted a message")
+        case Kind.EDIT:
+            return _("The customer changed a message to: %(text)s") % {"text": row.text}
+        case Kind.UNSUPPORTED:
+            return row.text or _("A message of a kind that cannot be shown here")
+        case Kind.ORDER | Kind.FLOW_REPLY:
+            return row.text or _("The customer sent a form")
+    return row.text
+
+
+DELIVERY_ICONS = {
+    MessageStatus.QUEUED: "clock",
+    MessageStatus.SENDING: "clock",
+    MessageStatus.SENT: "check",
+    MessageStatus.DELIVERED: "check2",
+    MessageStatus.READ: "check2",
+    MessageStatus.PLAYED: "check2",
+    MessageStatus.FAILED: "erro",
+    MessageStatus.SUPERSEDED: "x",
+}
+
+
+def _delivery(row: MessageLog) -> Delivery:
+    status = MessageStatus(row.status)
+    reason = ""
+    if status == MessageStatus.FAILED:
+        code = f" ({row.error_code})" if row.error_code else ""
+        reason = f"{row.error_detail}{code}".strip()
+    return Delivery(row.pk, row.status, DELIVERY_ICONS[status], str(status.label), reason)
+
+
+def _is_same_speaker(previous: MessageLog | None, row: MessageLog) -> bool:
+    return (
+        previous is not None
+        and (previous.author, previous.author_user_id) == (row.author, row.author_user_id)
+        and previous.kind not in REMARKS
+    )
+
+
+def _mappings(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def _word(source: dict[str, Any], key: str) -> str:
+    value = source.get(key)
+    return value if isinstance(value, str) else ""
