@@ -16,7 +16,11 @@ MANAGERS = {"objects", "_default_manager", "_base_manager"}
 GUARDED = {"owner", "status", "ended_at"}
 WRITERS = {"chatbot/conversation.py", "chatbot/delivery.py", "chatbot/apply.py"}
 
-STEP_CALLERS = {"chatbot/conversation.py", "chatbot/engine/replay.py"}
+STEP_CALLERS = {
+    "chatbot/conversation.py",
+    "chatbot/engine/golden.py",  # plays the golden conversations of a flow
+    "chatbot/engine/replay.py",
+}
 
 INLINE = re.compile(r"""\s(style|on[a-z]+)\s*=\s*["']""", re.IGNORECASE)
 
