@@ -23,7 +23,6 @@ urlpatterns = [
     re_path(r"^api/v1/schema/?$", SpectacularAPIView.as_view(), name="schema"),
     re_path(r"^api/v1/docs/?$", docs, name="docs"),
     path("api/v1/", include(api.router.urls)),
-    path("", include("chatbot.urls")),  # before admin/: it owns addresses below it
     # Before admin/, which would answer 404 for the console pages of chatbot.
     path("", include("chatbot.urls")),
     path("admin/", admin.site.urls),
