@@ -35,7 +35,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Scene:
-    """What every effect needs to know: the locked session, the run and log row that asked, and the time.
+    """What every effect needs to know: the locked session, the run and log row that asked, and the
+    time.
 
     `facts` gathers anew: an effect may have changed the lead that the next step asks about.
     """
@@ -49,8 +50,8 @@ class Scene:
 
 
 def apply(outcome: Outcome, scene: Scene) -> Message | None:
-    """Do everything a step asked for but say its texts. Returns what happens next at once: the answer of a
-    handler or the opened ticket; None when the run waits for somebody else."""
+    """Do everything a step asked for but say its texts. Returns what happens next at once: the
+    answer of a handler or the opened ticket; None when the run waits for somebody else."""
     answer: Message | None = None
     for effect in outcome.effects:
         match effect:
@@ -70,8 +71,8 @@ def apply(outcome: Outcome, scene: Scene) -> Message | None:
 
 
 def run_handler(call: RunHandler, *, session: Session, at: datetime) -> tuple[str, dict[str, Any]]:
-    """(route, values) of a handler, run in a savepoint. Whatever goes wrong inside it is its own failure:
-    logged, rolled back, and the flow leaves by the route "error"."""
+    """(route, values) of a handler, run in a savepoint. Whatever goes wrong inside it is its own
+    failure: logged, rolled back, and the flow leaves by the route "error"."""
     try:
         with transaction.atomic():
             result = registry.get(call.name).run(

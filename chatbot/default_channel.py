@@ -13,8 +13,9 @@ WHATSAPP_SLUG = "whatsapp"
 
 @transaction.atomic
 def sync_default_channel() -> str:
-    """Make the WhatsApp channel from the settings if they are there and it is not; the simulator always
-    exists. Once a channel exists its row wins over the environment. Returns what was done, in words."""
+    """Make the WhatsApp channel from the settings if they are there and it is not; the simulator
+    always exists. Once a channel exists its row wins over the environment. Returns what was done,
+    in words."""
     simulator = simulator_channel()
     if not settings.WHATSAPP_PHONE_NUMBER_ID:
         if not Channel.objects.filter(is_default=True).exists():

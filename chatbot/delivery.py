@@ -1,7 +1,7 @@
 """From a `queued` row to the provider, with the outcome recorded: at most one call per decision.
 
-Claiming leaves a row `queued`. Just before the call it becomes `sending`, under the session lock and only
-if it still may be sent; what has an unknown end stays `sending` until a status settles it.
+Claiming leaves a row `queued`. Just before the call it becomes `sending`, under the session lock
+and only if it still may be sent; what has an unknown end stays `sending` until a status settles it.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 STALE_AFTER = timedelta(minutes=15)  # an answer of the bot that is older helps nobody any more
 UNCONFIRMED_AFTER = timedelta(minutes=2)
 PAUSE_FOR = timedelta(minutes=5)  # a channel that must be mended is tried again after this long
+UNREACHABLE = frozenset({"131026"})  # no WhatsApp at this address
 WAITING = (MessageStatus.QUEUED, MessageStatus.SENDING)
 
 
@@ -49,8 +50,9 @@ class CannotSendAgain(DomainError):
 
 
 def due(now: datetime) -> QuerySet[MessageLog]:
-    """Free `queued` rows whose turn it is. Within a session the earlier row holds back the later ones; a bot
-    row of an older epoch holds back nothing and is due at once, since it is only marked."""
+    """Free `queued` rows whose turn it is. Within a session the earlier row holds back the later
+    ones; a bot row of an older epoch holds back nothing and is due at once, since it is only
+    marked."""
     stale = Q(author=Author.BOT) & ~Q(epoch=F("session__epoch"))
     earlier = (
         MessageLog.objects.filter(
@@ -106,7 +108,8 @@ def deliver(row: MessageLog) -> str:
 
 
 def deliver_session(session_id: int) -> int:
-    """Deliver what one session has due, now, in the caller's thread: for channels without a network."""
+    """Deliver what one session has due, now, in the caller's thread: for channels without a
+    network."""
     count = 0
     while True:
         now = timezone.now()
@@ -118,7 +121,8 @@ def deliver_session(session_id: int) -> int:
 
 
 def deliver_pending(*, limit: int = 1000) -> dict[str, int]:
-    """Deliver what is due, once, in the caller's thread (for cron); how many ended in which status."""
+    """Deliver what is due, once, in the caller's thread (for cron); how many ended in which
+    status."""
     outcomes: dict[str, int] = {}
     for _round in range(limit):
         rows = claim_due(limit=1, now=timezone.now())
@@ -130,7 +134,8 @@ def deliver_pending(*, limit: int = 1000) -> dict[str, int]:
 
 
 def settle_unconfirmed(*, now: datetime) -> int:
-    """Rows that have been `sending` for too long without a status: shown to staff as unconfirmed."""
+    """Rows that have been `sending` for too long without a status: shown to staff as
+    unconfirmed."""
     old = MessageLog.objects.filter(
         status=MessageStatus.SENDING, locked_until__lt=now - UNCONFIRMED_AFTER
     )
@@ -144,13 +149,14 @@ def settle_unconfirmed(*, now: datetime) -> int:
 
 @transaction.atomic
 def send_again(message: MessageLog, *, user: User) -> MessageLog:
-    """A person decides that a failed row goes out once more, at the end of the conversation: a new row."""
+    """A person decides that a failed row goes out once more, at the end of the conversation: a new
+    row."""
     session = lock_session(message.session_id)
     row = MessageLog.objects.select_for_update(of=("self",)).get(pk=message.pk)
     now = timezone.now()
     if row.status != MessageStatus.FAILED or "sent_again_as" in row.payload:
         raise CannotSendAgain(_("Only a message that was not delivered can be sent again, once."))
-    if not session.is_live or session.owner == Owner.BOT and row.author == Author.ATTENDANT:
+    if not session.is_live or (session.owner == Owner.BOT and row.author == Author.ATTENDANT):
         raise CannotSendAgain(_("The conversation has gone on without this message."))
     again = MessageLog.objects.create(
         channel=row.channel,
@@ -179,8 +185,8 @@ def send_again(message: MessageLog, *, user: User) -> MessageLog:
 
 @transaction.atomic
 def _begin(row: MessageLog, *, now: datetime) -> tuple[MessageLog, Transport] | None:
-    """Make the row `sending` if it still may go, in a short transaction under the session lock; None when
-    the caller must leave it (it has been marked, or is not the caller's any more)."""
+    """Make the row `sending` if it still may go, in a short transaction under the session lock;
+    None when the caller must leave it (it has been marked, or is not the caller's any more)."""
     session = lock_session(row.session_id)
     message = (
         MessageLog.objects.filter(
@@ -276,17 +282,21 @@ def _record_failure(message: MessageLog, error: SendError, *, now: datetime) -> 
         _pause(message.channel, error, until=now + PAUSE_FOR)
         rows.update(**_again(message, at=now, burn=False), **said)
     elif error.retryable and message.attempts < error.max_tries:
-        wait = timedelta(seconds=error.delay(message.attempts) * random.uniform(1.0, 1.25))  # noqa: S311  # jitter
+        wait = timedelta(seconds=error.delay(message.attempts) * _jitter())
         if error.scope in {"account", "number"}:
             _pause(message.channel, error, until=now + wait)
         rows.update(**_again(message, at=now + wait), **said)
     else:
         logger.warning("message %s was not accepted: %s", message.pk, error)
         rows.update(**_failed(error.code, error.detail, now))
-    if error.code == "131026" and message.identity is not None:
-        Identity.objects.filter(pk=message.identity.pk, unreachable_at=None).update(
-            unreachable_at=now
-        )
+    if error.code in UNREACHABLE and message.identity is not None:
+        reached = Identity.objects.filter(pk=message.identity.pk, unreachable_at=None)
+        reached.update(unreachable_at=now)
+
+
+def _jitter() -> float:
+    """Not every worker comes back at the same instant; never earlier than the provider asked."""
+    return random.uniform(1.0, 1.25)  # noqa: S311  # no secret
 
 
 def _again(message: MessageLog, *, at: datetime, burn: bool = True) -> dict[str, Any]:
@@ -312,7 +322,8 @@ def _status_of(row: MessageLog) -> str:
 
 
 class _Pace:
-    """At most so many calls a second for one channel in this process: a bucket that fills as time goes."""
+    """At most so many calls a second for one channel in this process: a bucket that fills as time
+    goes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

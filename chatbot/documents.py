@@ -20,7 +20,8 @@ def document_of(version_id: int) -> FlowDocument:
 
 @lru_cache(maxsize=256)
 def asks_for_tags(version_id: int) -> bool:
-    """Does any condition of this version look at the lead's tags? They cost a statement a message."""
+    """Does any condition of this version look at the lead's tags? They cost a statement a
+    message."""
     document = document_of(version_id)
     return any(
         _mentions_tag(case.when.model_dump())

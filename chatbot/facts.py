@@ -44,7 +44,8 @@ departments = _Departments()
 def gather(
     *, lead: Lead, channel: Channel, at: datetime, is_first_contact: bool = False
 ) -> dict[str, Any]:
-    """The facts of one happening; see `chatbot.engine.messages.Happening`. `at` is the happening's time."""
+    """The facts of one happening; see `chatbot.engine.messages.Happening`. `at` is the happening's
+    time."""
     local = at.astimezone(ZoneInfo(settings.TIME_ZONE))
     rows = departments.rows()
     return {

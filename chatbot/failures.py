@@ -1,4 +1,5 @@
-"""What came in and could not be handled is kept here, with all that is needed to handle it later."""
+"""What came in and could not be handled is kept here, with all that is needed to handle it
+later."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ _TYPES: dict[str, TypeAdapter[Any]] = {
 ERROR_LENGTH = 500
 
 
-def keep_item(
+def keep_item(  # noqa: PLR0913  # keyword-only
     item: Inbound,
     *,
     channel: Channel | None,
@@ -72,13 +73,13 @@ def item_of(event: FailedEvent) -> Inbound | None:
     name = event.item.get("type")
     if name not in _TYPES:
         return None
-    item = _TYPES[name].validate_python(event.item["item"])
-    assert isinstance(item, Inbound)
+    item: Inbound = _TYPES[name].validate_python(event.item["item"])
     return item
 
 
 def _details(cause: BaseException | None) -> str:
-    """Where it failed: file, line and function, without the values that a traceback's message may hold."""
+    """Where it failed: file, line and function, without the values that a traceback's message may
+    hold."""
     if cause is None:
         return ""
     frames = traceback.extract_tb(cause.__traceback__)[-12:]

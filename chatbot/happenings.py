@@ -32,7 +32,9 @@ ADVANCING_KINDS = MEDIA_KINDS | {
 }
 
 
-def happening_of(item: InboundMessage, *, at: datetime, facts: dict[str, Any]) -> Message:
+def happening_of(  # noqa: PLR0911  # one a kind
+    item: InboundMessage, *, at: datetime, facts: dict[str, Any]
+) -> Message:
     """The engine's message for an item of an advancing kind."""
     text = item.text or ""
     match item.kind:

@@ -1,4 +1,5 @@
-"""What a customer does to earlier messages: reactions, edits, revokes. None of it advances a flow."""
+"""What a customer does to earlier messages: reactions, edits, revokes. None of it advances a
+flow."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ def target_of(channel: Channel, item: InboundMessage) -> MessageLog | None:
 
 
 def apply_to(target: MessageLog, item: InboundMessage, *, at: datetime) -> None:
-    """Show on `target` what the item says. Only a customer's own message may be edited or revoked."""
+    """Show on `target` what the item says. Only a customer's own message may be edited or
+    revoked."""
     is_theirs = target.direction == Direction.INBOUND
     match item.kind:
         case Kind.REACTION:

@@ -1,4 +1,5 @@
-"""The request of an `http` passo: outside any transaction, to public addresses only, with small answers."""
+"""The request of an `http` passo: outside any transaction, to public addresses only, with small
+answers."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ class Refused(Exception):
 
 
 def run_request(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """(route, values) of a `CallHttp`: "ok" with the mapped values of a 2xx JSON answer, else "error".
+    """(route, values) of a `CallHttp`: "ok" with the mapped values of a 2xx JSON answer, else
+    "error".
 
     Never raises for what the address or the answer is. Redirects are not followed.
     """
@@ -66,7 +68,7 @@ def _call(payload: dict[str, Any]) -> Any:
         allow_redirects=False,
         stream=True,
     ) as response:
-        if not 200 <= response.status_code < 300:
+        if response.status_code // 100 != 2:  # noqa: PLR2004  # HTTP's class of success
             raise ValueError(f"status {response.status_code}")
         body = response.raw.read(LARGEST_ANSWER + 1, decode_content=True)
     if len(body) > LARGEST_ANSWER:

@@ -1,5 +1,6 @@
-"""The parts of a body around the customer's messages: where an item belongs, what of it is stored, and the
-items that are no message of a customer (statuses, echoes, changed identities, preferences, notices)."""
+"""The parts of a body around the customer's messages: where an item belongs, what of it is stored,
+and the items that are no message of a customer (statuses, echoes, changed identities, preferences,
+notices)."""
 
 from __future__ import annotations
 
@@ -86,7 +87,8 @@ class Router:
         self._known: dict[str, Channel | None] = {channel.external_id: channel}
 
     def channel_of(self, item: Inbound) -> Channel | None:
-        """The channel of the number that the item came to; None for a number that we do not know."""
+        """The channel of the number that the item came to; None for a number that we do not
+        know."""
         if item.account is None or self._default.is_simulator:
             return self._default
         if item.account not in self._known:
@@ -165,7 +167,8 @@ def keep_ignored(item: Inbound, channel: Channel, reason: str) -> str:
 
 
 def handle(channel: Channel, item: Inbound, *, now: datetime) -> str:
-    """Apply an item that is no message of a customer; returns the field of the Receipt it counts under."""
+    """Apply an item that is no message of a customer; returns the field of the Receipt it counts
+    under."""
     match item:
         case StatusUpdate():
             return "stored" if apply_status(channel, item, now=now) else "ignored"
@@ -227,8 +230,8 @@ def _receive_echo(channel: Channel, item: EchoMessage, *, now: datetime) -> str:
 
 @transaction.atomic
 def _change_identity(channel: Channel, item: IdentityChange, *, now: datetime) -> str:
-    """Old and new addresses are one person. Nobody is greeted, and no lead is made, for a number that we
-    never heard of."""
+    """Old and new addresses are one person. Nobody is greeted, and no lead is made, for a number
+    that we never heard of."""
     if not item.old.addresses or not item.new:
         return keep_ignored(item, channel, "identity change without addresses")
     known = resolve_lead(

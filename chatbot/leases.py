@@ -22,8 +22,8 @@ def claim(due: QuerySet[Row], *, limit: int, now: datetime, lease: timedelta = L
     """Up to `limit` rows of `due` (which must hold only free ones), leased to the caller.
 
     The lease's end is the caller's proof: no two claims ever get the same instant, so
-    `WHERE locked_until = <it>` says whether the row is still the caller's. Where the database has one
-    writer only, the transaction is opened only when something is due.
+    `WHERE locked_until = <it>` says whether the row is still the caller's. Where the database has
+    one writer only, the transaction is opened only when something is due.
     """
     if not connection.features.has_select_for_update_skip_locked and not due.exists():
         return []

@@ -1,4 +1,5 @@
-"""What was said and why: flows and their versions, the two append-only logs, and what is due later."""
+"""What was said and why: flows and their versions, the two append-only logs, and what is due
+later."""
 
 from __future__ import annotations
 
@@ -64,16 +65,15 @@ class Flow(models.Model):
         verbose_name = _("flow")
         verbose_name_plural = _("flows")
         ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(fields=["slug"], name="chatbot_flow_slug")
-        ]
+        constraints = [models.UniqueConstraint(fields=["slug"], name="chatbot_flow_slug")]
 
     def __str__(self) -> str:
         return self.name
 
 
 class FlowVersion(models.Model):
-    """A published document with its sub-flows embedded. Never changes; a conversation ends on the one it began with."""
+    """A published document with its sub-flows embedded. Never changes; a conversation ends on the
+    one it began with."""
 
     flow = models.ForeignKey(
         Flow,
@@ -100,9 +100,7 @@ class FlowVersion(models.Model):
         verbose_name_plural = _("flow versions")
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["flow", "number"], name="chatbot_flowversion_number"
-            )
+            models.UniqueConstraint(fields=["flow", "number"], name="chatbot_flowversion_number")
         ]
 
     def __str__(self) -> str:
@@ -119,11 +117,10 @@ class TriggerKind(models.TextChoices):
 
 
 class Trigger(models.Model):
-    """What starts a flow. The matching active trigger with the highest priority wins; ties: the older one."""
+    """What starts a flow. The matching active trigger with the highest priority wins; ties: the
+    older one."""
 
-    flow = models.ForeignKey(
-        Flow, models.CASCADE, related_name="triggers", verbose_name=_("flow")
-    )
+    flow = models.ForeignKey(Flow, models.CASCADE, related_name="triggers", verbose_name=_("flow"))
     kind = models.CharField(_("kind"), max_length=20, choices=TriggerKind.choices)
     keywords = models.JSONField(
         _("keywords"),
@@ -172,7 +169,8 @@ class Trigger(models.Model):
 
 
 class FlowRun(models.Model):
-    """A session inside a flow version. Live only while the session is with the bot and has this epoch."""
+    """A session inside a flow version. Live only while the session is with the bot and has this
+    epoch."""
 
     session = models.ForeignKey(
         Session,
@@ -206,9 +204,7 @@ class FlowRun(models.Model):
         verbose_name = _("flow run")
         verbose_name_plural = _("flow runs")
         ordering = ["-id"]
-        indexes = [
-            models.Index(fields=["session", "-id"], name="chatbot_flowrun_session")
-        ]
+        indexes = [models.Index(fields=["session", "-id"], name="chatbot_flowrun_session")]
 
     def __str__(self) -> str:
         return f"{self.version} #{self.pk}"
@@ -238,10 +234,12 @@ class LogQuerySet(models.QuerySet[Any]):
 
 
 class FlowLog(models.Model):
-    """One change of a session's flow state. Append-only; folding a session's rows gives its stored state.
+    """One change of a session's flow state. Append-only; folding a session's rows gives its stored
+    state.
 
-    `state` is the engine's state after the row, `context_set`/`context_unset` what changed in the variables.
-    `message` is what happened, with its facts; together with the version a row can be run again.
+    `state` is the engine's state after the row, `context_set`/`context_unset` what changed in the
+    variables. `message` is what happened, with its facts; together with the version a row can be
+    run again.
     """
 
     session = models.ForeignKey(
@@ -280,9 +278,7 @@ class FlowLog(models.Model):
         verbose_name_plural = _("flow logs")
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["session", "seq"], name="chatbot_flowlog_seq"
-            )
+            models.UniqueConstraint(fields=["session", "seq"], name="chatbot_flowlog_seq")
         ]
 
     def __str__(self) -> str:
@@ -313,7 +309,8 @@ class MessageStatus(models.TextChoices):
     SUPERSEDED = "superseded", _("discarded")
 
 
-# How far a message has come. A provider's status moves a row only to a higher rank; a delivery proves a
+# How far a message has come. A provider's status moves a row only to a higher rank; a delivery
+# proves a
 # `failed` wrong, so `failed` ranks just above `sent`.
 STATUS_RANK = {
     MessageStatus.QUEUED: 0,
@@ -341,8 +338,8 @@ class MessageLogQuerySet(LogQuerySet):
 class MessageLog(models.Model):
     """One thing said, by anybody. Append-only in its content; outbound rows are also the outbox.
 
-    Inserted only under the session lock, so ids are in commit order within a session. `epoch` is the
-    session's when the text was decided: a bot row of an older epoch is never sent.
+    Inserted only under the session lock, so ids are in commit order within a session. `epoch` is
+    the session's when the text was decided: a bot row of an older epoch is never sent.
     """
 
     channel = models.ForeignKey(
@@ -359,9 +356,7 @@ class MessageLog(models.Model):
         db_index=False,
         verbose_name=_("session"),
     )
-    direction = models.CharField(
-        _("direction"), max_length=3, choices=Direction.choices
-    )
+    direction = models.CharField(_("direction"), max_length=3, choices=Direction.choices)
     author = models.CharField(_("author"), max_length=10, choices=Author.choices)
     author_user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -491,8 +486,8 @@ class TaskStatus(models.TextChoices):
 
 
 class Task(models.Model):
-    """Anything due later that is not a message. Claimed like the outbox; a result comes back as a message and
-    is dropped unless the session still awaits (run, seq)."""
+    """Anything due later that is not a message. Claimed like the outbox; a result comes back as a
+    message and is dropped unless the session still awaits (run, seq)."""
 
     kind = models.CharField(_("kind"), max_length=12, choices=TaskKind.choices)
     session = models.ForeignKey(
@@ -550,7 +545,8 @@ class MediaStatus(models.TextChoices):
 
 
 class Media(models.Model):
-    """A file of a message. The name and type are the sender's claims: shown, never used as a path."""
+    """A file of a message. The name and type are the sender's claims: shown, never used as a
+    path."""
 
     message = models.ForeignKey(
         MessageLog, models.CASCADE, related_name="media", verbose_name=_("message")
@@ -636,8 +632,8 @@ class FailedEventState(models.TextChoices):
 class FailedEvent(models.Model):
     """What came in and could not be handled. Nothing a provider said is lost.
 
-    With `message` the inbound row exists and only the step is missing; without it, `item` (one parsed part)
-    or `body` (raw bytes that could not be parsed) goes through `receive` again.
+    With `message` the inbound row exists and only the step is missing; without it, `item` (one
+    parsed part) or `body` (raw bytes that could not be parsed) goes through `receive` again.
     """
 
     channel = models.ForeignKey(
@@ -676,9 +672,7 @@ class FailedEvent(models.Model):
         verbose_name_plural = _("failed events")
         ordering = ["-id"]
         indexes = [
-            models.Index(
-                fields=["-id"], condition=Q(state="new"), name="chatbot_failedevent_new"
-            )
+            models.Index(fields=["-id"], condition=Q(state="new"), name="chatbot_failedevent_new")
         ]
 
     def __str__(self) -> str:

@@ -57,7 +57,8 @@ def rows_for(  # noqa: PLR0913  # keyword-only
     client_id: UUID | None = None,
     extra: dict[str, Any] | None = None,
 ) -> list[MessageLog]:
-    """Unsaved `queued` rows that say `contents` as the session's channel can, under its present epoch.
+    """Unsaved `queued` rows that say `contents` as the session's channel can, under its present
+    epoch.
 
     A content that must be split becomes several rows; `client_id` goes on the first one.
     """

@@ -1,4 +1,5 @@
-"""What the chatbot does when a ticket is closed. Runs inside the ticket's transaction: only writes rows."""
+"""What the chatbot does when a ticket is closed. Runs inside the ticket's transaction: only writes
+rows."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from chatbot.conversation import RESUME, Turn
 from chatbot.triggers import find_closing_trigger
+from chatbot.turn import RESUME, Turn
 from sessions_app.models import Session
 from tickets.models import Ticket
 from tickets.services import Next
@@ -19,10 +20,11 @@ from tickets.signals import ticket_closed
 def start_closing_flow(
     *, ticket: Ticket, session: Session, then: Next, entry: str, at: datetime, **_rest: Any
 ) -> None:
-    """Back with the bot after a ticket: the flow of the closing trigger (a survey, for instance) starts.
+    """Back with the bot after a ticket: the flow of the closing trigger (a survey, for instance)
+    starts.
 
-    `entry` RESUME: the ticket was only closed so that the interrupted run goes on. Outside the service
-    window nothing starts: the customer's next message will start a flow.
+    `entry` RESUME: the ticket was only closed so that the interrupted run goes on. Outside the
+    service window nothing starts: the customer's next message will start a flow.
     """
     if then != Next.BOT or entry == RESUME or not session.window_is_open(at):
         return

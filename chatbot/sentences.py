@@ -1,12 +1,16 @@
-"""The few fixed sentences that a customer may get outside a flow. A channel's settings may replace them
-(`settings["sentences"][key]`); what the bot says is data, not interface, so they are not translated."""
+"""The few fixed sentences that a customer may get outside a flow. A channel's settings may replace
+them (`settings["sentences"][key]`); what the bot says is data, not interface, so they are not
+translated."""
 
 from __future__ import annotations
 
 from sessions_app.models import Channel
 
 SENTENCES = {
-    "trouble": "Tive um problema para continuar por aqui. Já chamei a equipe, que responde nesta mesma conversa.",
+    "trouble": (
+        "Tive um problema para continuar por aqui. "
+        "Já chamei a equipe, que responde nesta mesma conversa."
+    ),
     "unsupported": "Ainda não consigo abrir esse tipo de mensagem. Pode escrever em texto?",
     "too_big": "O arquivo passou do tamanho que o WhatsApp entrega. Pode enviar um menor?",
 }

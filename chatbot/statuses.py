@@ -31,8 +31,8 @@ _OURS = re.compile(r"m([0-9]{1,18})")
 def apply_status(channel: Channel, item: StatusUpdate, *, now: datetime) -> bool:
     """Move the row that `item` is about; False when it is none of ours, or not known to us.
 
-    Each first time is kept on its own; the status rises only. A row is found by the provider's id, or by
-    our own id that travelled with it (a status may arrive before the answer of the send).
+    Each first time is kept on its own; the status rises only. A row is found by the provider's id,
+    or by our own id that travelled with it (a status may arrive before the answer of the send).
     """
     row = _row_of(channel, item)
     if row is None or item.status not in _TIMES:
@@ -60,12 +60,14 @@ def _row_of(channel: Channel, item: StatusUpdate) -> MessageLog | None:
     match = _OURS.fullmatch(item.callback_data)
     if match is None:
         return None
-    # An id of ours says which row it was; one that another installation wrote does not fit the recipient.
+    # An id of ours says which row it was; one that another installation wrote does not fit the
+    # recipient.
     return ours.filter(pk=int(match[1]), provider_id="").exclude(author=Author.CUSTOMER).first()
 
 
 def _below(status: MessageStatus) -> Q:
-    """The rows that `status` may move: those of a lower rank, and any that only we called failed."""
+    """The rows that `status` may move: those of a lower rank, and any that only we called
+    failed."""
     lower = [one for one, rank in STATUS_RANK.items() if rank < STATUS_RANK[status]]
     return Q(status__in=lower) | Q(status=MessageStatus.FAILED, error_code=UNCONFIRMED)
 
@@ -83,8 +85,9 @@ def _values(status: MessageStatus, item: StatusUpdate) -> dict[str, Any]:
 
 
 def _send_again(channel: Channel, row: MessageLog, item: StatusUpdate, *, now: datetime) -> bool:
-    """The provider took the message, then says that it did not go out for a passing reason: back to the
-    outbox, later. Safe, since `failed` means not delivered; only from `sent` or before, and not for ever."""
+    """The provider took the message, then says that it did not go out for a passing reason: back to
+    the outbox, later. Safe, since `failed` means not delivered; only from `sent` or before, and not
+    for ever."""
     error = transport_for(channel).failure(item.error_code, item.error_detail)
     if not error.retryable or row.attempts >= error.max_tries:
         return False

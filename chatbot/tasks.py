@@ -40,8 +40,8 @@ def claim_due(*, limit: int, now: datetime) -> list[Task]:
 def run_task(task: Task) -> str:
     """Do one claimed task and record what became of it; returns its new status.
 
-    The work is done with no transaction open. A task whose worker dies is done again after its lease:
-    handlers and requests may run twice, their result counts once.
+    The work is done with no transaction open. A task whose worker dies is done again after its
+    lease: handlers and requests may run twice, their result counts once.
     """
     mine = Task.objects.filter(
         pk=task.pk, status=TaskStatus.PENDING, locked_until=task.locked_until
@@ -81,9 +81,9 @@ def _run(task: Task) -> tuple[TaskStatus, str]:
 
 
 def _run_handler(task: Task) -> tuple[str, dict[str, Any]]:
-    """A slow handler runs without the session lock: what it reads may have changed when it answers, which
-    is why its answer is only taken while the run still waits for it."""
-    session = Session.objects.select_related("lead", "channel").filter(pk=task.session_id).first()
+    """A slow handler runs without the session lock: what it reads may have changed when it answers,
+    which is why its answer is only taken while the run still waits for it."""
+    session = Session.objects.select_related("lead", "channel").filter(tasks=task).first()
     if session is None:
         return ERROR, {}
     call = RunHandler.model_validate(task.payload)
@@ -96,13 +96,14 @@ def _resume(task: Task, **result: Any) -> tuple[TaskStatus, str]:
 
 
 def _mark_read(task: Task) -> tuple[TaskStatus, str]:
-    session = Session.objects.select_related("channel").get(pk=task.session_id)
+    session = Session.objects.select_related("channel").get(tasks=task)
     transport_for(session.channel).mark_read(task.payload["provider_id"])
     return TaskStatus.DONE, ""
 
 
 def _retry_or_fail(task: Task, may_retry: bool) -> TaskStatus:
-    """A mark as read that cannot be made is no loss; a flow that waits must get its answer in the end."""
+    """A mark as read that cannot be made is no loss; a flow that waits must get its answer in the
+    end."""
     if may_retry and task.attempts < TRIES:
         return TaskStatus.PENDING
     return TaskStatus.FAILED

@@ -35,8 +35,8 @@ class Occasion:
 
 
 def find_trigger(channel: Channel, occasion: Occasion) -> Trigger | None:
-    """The matching active trigger of a published flow with the highest priority; ties go to the more
-    particular kind, then to the older row. One statement."""
+    """The matching active trigger of a published flow with the highest priority; ties go to the
+    more particular kind, then to the older row. One statement."""
     rows = [row for row in _candidates(channel) if row.kind != TriggerKind.TICKET_CLOSED]
     rows.sort(key=lambda row: (-row.priority, PARTICULAR.index(TriggerKind(row.kind)), row.pk))
     return next((row for row in rows if _matches(row, occasion)), None)

@@ -82,7 +82,8 @@ def _channel(slug: str) -> Channel | None:
 
 
 def _read(request: HttpRequest) -> bytes | None:
-    """The raw bytes; None for a body that is too large, which is read away as far as is reasonable."""
+    """The raw bytes; None for a body that is too large, which is read away as far as is
+    reasonable."""
     body = request.read(LARGEST_BODY + 1)
     if len(body) <= LARGEST_BODY:
         return body

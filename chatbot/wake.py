@@ -29,7 +29,8 @@ _throttle = _Throttle()
 
 
 def wake_workers() -> None:
-    """After the commit of the present transaction, send NOTIFY (PostgreSQL only; elsewhere workers poll)."""
+    """After the commit of the present transaction, send NOTIFY (PostgreSQL only; elsewhere workers
+    poll)."""
     if connection.vendor == "postgresql":
         transaction.on_commit(_notify, robust=True)
 

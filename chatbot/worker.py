@@ -40,8 +40,8 @@ DEAD_AFTER = timedelta(days=1)  # a worker that said nothing for so long is forg
 class WorkerLoop:
     """Claims what is due for as many threads as are free, until it is told to stop.
 
-    Stopping: nothing new is claimed, what is under way is finished. What a kill leaves behind is free
-    again when its lease ends, except one row a thread that may be `sending`.
+    Stopping: nothing new is claimed, what is under way is finished. What a kill leaves behind is
+    free again when its lease ends, except one row a thread that may be `sending`.
     """
 
     def __init__(self, *, threads: int) -> None:
@@ -129,7 +129,8 @@ class WorkerLoop:
 
 
 def periodic() -> None:
-    """What is due from time to time; each part on its own, so that one failing does not stop the other."""
+    """What is due from time to time; each part on its own, so that one failing does not stop the
+    other."""
     now = timezone.now()
     for work in (lambda: expire_sessions(now=now), lambda: delivery.settle_unconfirmed(now=now)):
         try:
@@ -163,7 +164,8 @@ def _in_thread(work: Callable[[Any], Any], row: Any) -> None:
 
 
 def _start_listener(wake: threading.Event, stop: threading.Event) -> threading.Thread | None:
-    """PostgreSQL: a connection of its own that waits for NOTIFY. Elsewhere polling is all there is."""
+    """PostgreSQL: a connection of its own that waits for NOTIFY. Elsewhere polling is all there
+    is."""
     if connection.vendor != "postgresql":
         return None
     thread = threading.Thread(target=_listen, args=(wake, stop), name="listen", daemon=True)

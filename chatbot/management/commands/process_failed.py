@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from chatbot.conversation import reprocess
+from chatbot.reprocessing import reprocess
 from chatbot.models import FailedEvent, FailedEventState
 
 

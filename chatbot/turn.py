@@ -1,0 +1,320 @@
+"""One locked session while something happens in it. The only caller of the engine's `step()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import perf_counter_ns
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from chatbot.apply import Scene, apply
+from chatbot.channels.base import Content
+from chatbot.channels.inbound import InboundMessage
+from chatbot.documents import asks_for_tags, document_of
+from chatbot.engine.effects import Send
+from chatbot.engine.messages import Message, Started
+from chatbot.engine.replay import delta
+from chatbot.engine.state import Outcome, State
+from chatbot.engine.step import step
+from chatbot.facts import gather, with_tags
+from chatbot.happenings import happening_of
+from chatbot.models import (
+    Author,
+    Direction,
+    FlowLog,
+    FlowLogKind,
+    FlowRun,
+    MessageLog,
+    Trigger,
+)
+from chatbot.outbox import content_of, rows_for
+from chatbot.sentences import sentence
+from chatbot.silence import next_idle_action
+from chatbot.triggers import Occasion, find_trigger
+from chatbot.wake import wake_workers
+from sessions_app.models import EndReason, Owner, Session
+from sessions_app.services import end_session, note_outbound
+from tickets.services import open_ticket
+
+RESUME = "resume"  # entry of a ticket closed only to let the interrupted run go on
+ROUNDS = 16  # steps within one message: handlers and a ticket answer at once
+STATE_FIELDS = (
+    "seq",
+    "current_state",
+    "context",
+    "flow_state",
+    "idle_due_at",
+    "idle_warned_at",
+)
+
+
+@dataclass
+class Turn:
+    """One locked session while something happens in it: runs the flow, collects what is to be
+    written.
+
+    `save()` writes all of it at once: log rows, messages, then the session.
+    """
+
+    session: Session
+    now: datetime
+    is_first_contact: bool = False
+    logs: list[FlowLog] = field(default_factory=list)
+    rows: list[MessageLog] = field(default_factory=list)
+
+    # -- entry points
+
+    def hear(self, item: InboundMessage, *, at: datetime) -> None:
+        """A customer's message: it goes to the live run, or starts the flow that a trigger names.
+        With no flow to answer it people get the conversation."""
+        if self.is_running:
+            self.advance(happening_of(item, at=at, facts=self.facts(at)))
+            return
+        trigger = find_trigger(self.session.channel, _occasion(item, at, self.is_first_contact))
+        if trigger is None:
+            open_ticket(
+                self.session,
+                subject=_("No flow answered"),
+                handoff={"reason": "no_flow"},
+                at=self.now,
+            )
+            return
+        self.start(trigger, text=item.text or "", at=at)
+
+    def start(
+        self,
+        trigger: Trigger,
+        *,
+        text: str = "",
+        at: datetime,
+        context: dict[str, Any] | None = None,
+    ) -> None:
+        """Begin a run of the trigger's published flow. Its first row resets the variables to
+        `context`."""
+        session = self.session
+        version_id = trigger.flow.published_id
+        if version_id is None:
+            raise ValueError(f"trigger {trigger.pk} starts a flow that is not published")
+        run = FlowRun.objects.create(
+            session=session,
+            version_id=version_id,
+            trigger=trigger,
+            epoch=session.epoch,
+            started_at=self.now,
+        )
+        state = State()
+        session.context = dict(context or {})
+        session.current_state = ""
+        session.flow_state = {
+            "run": run.pk,
+            "version": version_id,
+            "epoch": session.epoch,
+            "engine": state.model_dump(mode="json"),
+        }
+        self.log(
+            FlowLogKind.START,
+            message={"kind": "start", "version": version_id, "trigger": trigger.pk},
+            state=session.flow_state["engine"],
+            context_set=session.context,
+        )
+        self.advance(Started(at=at, facts=self.facts(at), text=text))
+
+    def advance(self, happening: Message) -> None:
+        """Step, apply, and step again while the answer comes at once (a handler, the opened
+        ticket)."""
+        following: Message | None = happening
+        for _round in range(ROUNDS):
+            if following is None:
+                return
+            following = self._step(following)
+        raise RuntimeError("the flow does not come to rest")
+
+    def revive(self) -> None:
+        """Let the run that people interrupted go on: the conversation came back to the bot as it
+        was."""
+        stored = self.session.flow_state
+        if "run" in stored:
+            FlowRun.objects.filter(pk=stored["run"]).update(epoch=self.session.epoch)
+            self.session.flow_state = {**stored, "epoch": self.session.epoch}
+
+    def end_idle(self) -> None:
+        """End a session whose customer has gone silent, and log it. Saves by itself."""
+        if "engine" in self.session.flow_state:
+            self.log(FlowLogKind.END, message={"kind": "idle"})
+            self._write()
+            self.session.save(update_fields=["seq"])
+        end_session(self.session, reason=EndReason.IDLE, at=self.now)
+
+    def say(self, contents: Sequence[Content], author: Author = Author.BOT) -> None:
+        """Queue something outside a flow, under the present epoch."""
+        self._queue(contents, author=author)
+
+    def say_once(self, key: str) -> None:
+        """A fixed sentence, unless it was the last thing we said: several such messages get one
+        answer."""
+        last = MessageLog.objects.filter(session=self.session, direction=Direction.OUTBOUND)
+        if last.order_by("-id").values_list("payload__sentence", flat=True).first() == key:
+            return
+        text = sentence(key, self.session.channel)
+        self._queue([Content(kind="text", text=text)], author=Author.BOT, extra={"sentence": key})
+
+    def save(self, changed: Iterable[str]) -> None:
+        """Write everything the turn collected, then the session in one UPDATE."""
+        self._write()
+        session = self.session
+        fields = [*changed, *self._preview()]
+        if self.logs or fields:
+            session.idle_due_at = next_idle_action(session)
+            fields += STATE_FIELDS
+        if fields:
+            session.save(update_fields=list(dict.fromkeys(fields)))
+        if self.rows:
+            wake_workers()
+
+    # -- state
+
+    @property
+    def is_running(self) -> bool:
+        """A run is live only while the bot owns the session under the epoch it began with."""
+        stored = self.session.flow_state
+        return (
+            self.session.owner == Owner.BOT
+            and stored.get("epoch") == self.session.epoch
+            and not stored.get("engine", {"done": True}).get("done")
+        )
+
+    def facts(self, at: datetime) -> dict[str, Any]:
+        session = self.session
+        facts = gather(
+            lead=session.lead,
+            channel=session.channel,
+            at=at,
+            is_first_contact=self.is_first_contact,
+        )
+        if asks_for_tags(session.flow_state["version"]):
+            return with_tags(facts, session.lead)
+        return facts
+
+    def _step(self, happening: Message) -> Message | None:
+        session = self.session
+        stored = session.flow_state
+        before = State.model_validate(stored["engine"])
+        started = perf_counter_ns()
+        outcome = step(document_of(stored["version"]), before, session.context, happening)
+        duration_us = (perf_counter_ns() - started) // 1000
+        log = self._log_step(before, outcome, happening, duration_us)
+        session.context = outcome.context
+        session.current_state = outcome.state.node
+        session.flow_state = {**stored, "engine": log.state}
+        self._await(before, outcome)
+        answer = self._apply(outcome, happening.at)
+        sends = [effect for effect in outcome.effects if isinstance(effect, Send)]
+        self._queue([content_of(send) for send in sends], author=Author.BOT, log=log)
+        if outcome.state.done:
+            FlowRun.objects.filter(pk=stored["run"], finished_at=None).update(finished_at=self.now)
+        return answer
+
+    def _apply(self, outcome: Outcome, at: datetime) -> Message | None:
+        if all(isinstance(effect, Send) for effect in outcome.effects):
+            return None
+        session = self.session
+        scene = Scene(
+            session=session,
+            run_id=session.flow_state["run"],
+            version_id=session.flow_state["version"],
+            seq=session.seq,
+            at=self.now,
+            facts=lambda: self.facts(at),
+        )
+        return apply(outcome, scene)
+
+    def _await(self, before: State, outcome: Outcome) -> None:
+        """Which (run, seq) a result must name to be welcome: kept while the run waits for the same
+        thing."""
+        stored = self.session.flow_state
+        if outcome.state.awaiting not in {"handler", "http", "wait"}:
+            stored.pop("awaiting", None)
+        elif "awaiting" not in stored or outcome.effects or outcome.state.node != before.node:
+            stored["awaiting"] = {"run": stored["run"], "seq": self.session.seq}
+
+    # -- rows
+
+    def _log_step(
+        self, before: State, outcome: Outcome, happening: Message, duration_us: int
+    ) -> FlowLog:
+        changed, gone = delta(self.session.context, outcome.context)
+        return self.log(
+            FlowLogKind.STEP,
+            message=happening.model_dump(mode="json"),
+            effects=[effect.model_dump(mode="json") for effect in outcome.effects],
+            trace=[passed.model_dump(mode="json") for passed in outcome.trace],
+            state=outcome.state.model_dump(mode="json"),
+            node=before.node,
+            next_node=outcome.state.node,
+            context_set=changed,
+            context_unset=gone,
+            duration_us=duration_us,
+        )
+
+    def log(self, kind: FlowLogKind, **values: Any) -> FlowLog:
+        session = self.session
+        session.seq += 1
+        values.setdefault("state", session.flow_state.get("engine", {}))
+        values.setdefault("node", session.current_state)
+        values.setdefault("next_node", session.current_state)
+        log = FlowLog(
+            session=session,
+            seq=session.seq,
+            kind=kind,
+            run_id=session.flow_state.get("run"),
+            created_at=self.now,
+            **values,
+        )
+        self.logs.append(log)
+        return log
+
+    def _queue(
+        self,
+        contents: Iterable[Content],
+        *,
+        author: Author,
+        log: FlowLog | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        self.rows += rows_for(
+            self.session, contents, author=author, at=self.now, flow_log=log, extra=extra
+        )
+
+    def _write(self) -> None:
+        """Logs first: the messages point at them."""
+        new_logs = [log for log in self.logs if log.pk is None]
+        if new_logs:
+            FlowLog.objects.bulk_create(new_logs)
+        new_rows = [row for row in self.rows if row.pk is None]
+        for row in new_rows:
+            if row.flow_log is not None:
+                row.flow_log_id = row.flow_log.pk  # it had no key yet when the row was made
+        if new_rows:
+            MessageLog.objects.bulk_create(new_rows)
+
+    def _preview(self) -> list[str]:
+        if not self.rows:
+            return []
+        preview = self.rows[-1].text or self.rows[-1].kind
+        return note_outbound(self.session, at=self.now, preview=preview)
+
+
+def _occasion(item: InboundMessage, at: datetime, is_first_contact: bool) -> Occasion:
+    referral = item.payload.get("referral")
+    referral = referral if isinstance(referral, dict) else {}
+    return Occasion(
+        at=at,
+        text=item.text or "",
+        choice_id=item.choice_id,
+        ad_id=str(referral.get("source_id") or ""),
+        is_first_contact=is_first_contact,
+        has_referral=bool(referral),
+    )
