@@ -231,8 +231,9 @@ def _session_for(
             return lock_session(target.session_id)
     session = lock_live_session(lead_id=resolved.lead.pk, channel_id=channel.pk)
     if session is None:
-        # The lead may have been merged while we waited for the lock: look again, from the identity.
-        resolved = _resolve(channel, item, at)
+        if not resolved.created:
+            # The lead may have been merged while we waited for the lock: look again.
+            resolved = _resolve(channel, item, at)
         session = open_session(
             lead=resolved.lead, channel=channel, identity=resolved.identity, at=at
         )

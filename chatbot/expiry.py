@@ -52,11 +52,8 @@ def expire(session_id: int, *, now: datetime) -> str:
     is_window_open = session.window_is_open(now)
     if is_to_be_warned(session, now):
         session.idle_warned_at = now
-        # The whole time of grace counts from the warning, also when the worker was late with it.
         turn.say([Content(kind="text", text=rule.warning_text)])
         turn.save(["idle_warned_at"])
-        session.idle_due_at = now + rule.grace
-        session.save(update_fields=["idle_due_at"])
         return "warned"
     if rule.end_text.strip() and is_window_open:
         turn.say([Content(kind="text", text=rule.end_text)])

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from chatbot.channels import transport_class
-from chatbot.channels.base import Content, Option, degrade
+from chatbot.channels.base import Content, Option, degrade, merge
 from chatbot.engine.effects import Send
 from chatbot.models import Author, Direction, FlowLog, MessageLog, MessageStatus
 from sessions_app.models import Session
@@ -63,7 +63,8 @@ def rows_for(  # noqa: PLR0913  # keyword-only
     A content that must be split becomes several rows; `client_id` goes on the first one.
     """
     capabilities = transport_class(session.channel.kind).capabilities
-    parts = [part for content in contents for part in degrade(content, capabilities)]
+    merged = merge(list(contents), capabilities)
+    parts = [part for content in merged for part in degrade(content, capabilities)]
     return [
         MessageLog(
             channel=session.channel,

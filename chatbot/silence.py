@@ -41,25 +41,30 @@ def idle_rule(session: Session) -> IdleRule:
     )
 
 
-def next_idle_action(session: Session) -> datetime | None:
-    """When the bot next warns of silence or ends the session; None while it waits for no
-    customer."""
+def next_idle_action(session: Session, *, since: datetime) -> datetime | None:
+    """When the bot next warns of silence or ends the session; None while it waits for no customer.
+
+    The time counts from `since`, when the bot last had its say: a message that reached us late must
+    not be answered and ended in one breath.
+    """
     if session.owner != Owner.BOT or session.last_interaction_at is None:
         return None
     if session.flow_state.get("awaiting"):
         return None
     rule = idle_rule(session)
-    warned = session.idle_warned_at is not None
-    after = rule.end_after if warned or rule.warn_after is None else rule.warn_after
-    return session.last_interaction_at + after
+    if session.idle_warned_at is not None:
+        return since + rule.grace
+    return since + (rule.end_after if rule.warn_after is None else rule.warn_after)
 
 
 def is_over(session: Session, at: datetime) -> bool:
     """Has the customer been silent for longer than the limit, with the bot waiting for them?"""
-    last = session.last_interaction_at
-    if session.owner != Owner.BOT or session.idle_due_at is None or last is None:
+    due = session.idle_due_at
+    if session.owner != Owner.BOT or due is None:
         return False
-    return at > last + idle_rule(session).end_after
+    rule = idle_rule(session)
+    has_grace = session.idle_warned_at is None and rule.warn_after is not None
+    return at > (due + rule.grace if has_grace else due)
 
 
 def is_to_be_warned(session: Session, now: datetime) -> bool:

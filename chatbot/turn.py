@@ -167,7 +167,7 @@ class Turn:
         session = self.session
         fields = [*changed, *self._preview()]
         if self.logs or fields:
-            session.idle_due_at = next_idle_action(session)
+            session.idle_due_at = next_idle_action(session, since=self.now)
             fields += STATE_FIELDS
         if fields:
             session.save(update_fields=list(dict.fromkeys(fields)))

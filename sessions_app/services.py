@@ -1,7 +1,7 @@
 """The only writers of a session's owner and end; what moves its times forward.
 
 Locks are taken in the order session, ticket, lead, counter: a session is locked before anything
-that hangs on it.
+that hangs on it. What takes a session runs in the transaction in which the caller locked it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,6 @@ def open_session(
     raise AssertionError("unreachable")
 
 
-@transaction.atomic
 def hand_over(session: Session, *, to: Owner, at: datetime) -> Session:
     """Make `to` the one who may speak. The one function that changes the owner of a session.
 
@@ -89,7 +88,6 @@ def hand_over(session: Session, *, to: Owner, at: datetime) -> Session:
     return session
 
 
-@transaction.atomic
 def end_session(session: Session, *, reason: EndReason, at: datetime) -> Session:
     """End a session that is with the bot; one that has ended stays as it is.
 
@@ -188,7 +186,8 @@ def cut_preview(text: str) -> str:
 
 def _locked() -> SessionQuerySet:
     rows = Session.objects.select_for_update(no_key=True, of=("self",))
-    return rows.select_related("lead", "channel", "identity")
+    # Nobody who holds a session lock needs the secrets, and decrypting them takes time.
+    return rows.select_related("lead", "channel", "identity").defer("channel__credentials")
 
 
 def _insert_session(

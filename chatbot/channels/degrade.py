@@ -32,7 +32,8 @@ def degrade(content: Content, capabilities: Capabilities) -> list[Content]:
 
 
 def merge(contents: Sequence[Content], capabilities: Capabilities) -> list[Content]:
-    """Neighbouring plain texts as one message while they fit: each message costs money and pace."""
+    """A plain text joins the text or the options that follow, while both fit into one message: each
+    message costs money and pace."""
     merged: list[Content] = []
     for content in contents:
         joined = _joined(merged[-1], content, capabilities) if merged else None
@@ -44,10 +45,14 @@ def merge(contents: Sequence[Content], capabilities: Capabilities) -> list[Conte
 
 
 def _joined(first: Content, second: Content, capabilities: Capabilities) -> Content | None:
-    if not _is_plain(first) or not _is_plain(second) or second.reply_to:
+    has_options = second.kind in {"buttons", "list"} and not second.header
+    if not _is_plain(first) or not (has_options or _is_plain(second)) or second.reply_to:
         return None
     text = f"{first.text}\n\n{second.text}"
-    return replace(first, text=text) if size(text) <= capabilities.text_length else None
+    longest = capabilities.body_length if has_options else capabilities.text_length
+    if size(text) > longest:
+        return None
+    return replace(second, text=text, reply_to=first.reply_to)
 
 
 def _is_plain(content: Content) -> bool:

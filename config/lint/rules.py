@@ -17,7 +17,7 @@ GUARDED = {"owner", "status", "ended_at"}
 WRITERS = {"chatbot/conversation.py", "chatbot/delivery.py", "chatbot/apply.py"}
 
 STEP_CALLERS = {
-    "chatbot/conversation.py",
+    "chatbot/turn.py",
     "chatbot/engine/golden.py",  # plays the golden conversations of a flow
     "chatbot/engine/replay.py",
 }
@@ -48,7 +48,7 @@ def pure_step(path: Path, source: str) -> Iterator[Finding]:
         return
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and _called_name(node) == "step":
-            yield node.lineno, "step() is called by chatbot.conversation alone"
+            yield node.lineno, "step() is called by chatbot.turn alone"
 
 
 def writers(path: Path, source: str) -> Iterator[Finding]:
