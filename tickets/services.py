@@ -410,11 +410,11 @@ def add_note(ticket: Ticket, *, author: User | None, text: str) -> InternalNote:
     return InternalNote.objects.create(ticket=ticket, author=author, text=text.strip())
 
 
-@transaction.atomic
 def note_inbound(session: Session, *, preview: str, at: datetime) -> bool:
     """Count a message of the customer on the open ticket of a locked session; False: it has none.
 
-    It wakes up a snoozed ticket, and what waited for the customer is in progress again.
+    One statement as a rule, in the transaction that holds the lock. It wakes up a snoozed ticket,
+    and what waited for the customer is in progress again.
     """
     values = {
         "unread": F("unread") + 1,

@@ -1,0 +1,31 @@
+"""Real threads with connections of their own, for tests on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Barrier, Thread
+from typing import Any
+
+from django.db import connection
+
+
+def at_once(*operations: Callable[[], Any]) -> list[Any]:
+    """Run each in a thread and connection of its own, started together; errors come back."""
+    barrier = Barrier(len(operations))
+    outcomes: list[Any] = [None] * len(operations)
+
+    def run(number: int, operation: Callable[[], Any]) -> None:
+        try:
+            barrier.wait(10)
+            outcomes[number] = operation()
+        except Exception as error:
+            outcomes[number] = error
+        finally:
+            connection.close()
+
+    threads = [Thread(target=run, args=pair) for pair in enumerate(operations)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return outcomes

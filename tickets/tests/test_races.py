@@ -1,0 +1,155 @@
+from contextlib import suppress
+from copy import copy
+from functools import partial
+
+import pytest
+from django.db import transaction
+
+from leads.tests.recipes import davi
+from sessions_app.models import Owner, Session
+from sessions_app.services import lock_session
+from sessions_app.tests import recipes as sessions
+from sessions_app.tests.racing import at_once
+from sessions_app.tests.recipes import MONDAY
+from tickets import services
+from tickets.errors import TicketConflict
+from tickets.models import Ticket, TicketEvent, TicketEventKind
+from tickets.services import Next
+from tickets.tests import recipes
+from users.tests.recipes import ana, bia, caio
+
+pytestmark = [
+    pytest.mark.postgres,
+    pytest.mark.django_db(transaction=True, serialized_rollback=True),
+]
+
+
+def refused(outcomes):
+    """Those who were told that somebody was faster; nothing else may go wrong."""
+    errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    assert all(isinstance(error, TicketConflict) for error in errors), errors
+    return errors
+
+
+def same_row(ticket):
+    return Ticket.objects.get(pk=ticket.pk)
+
+
+def test_of_two_who_claim_at_once_one_wins():
+    people = [bia(), caio()]
+    for _ in range(20):
+        seen = [same_row(recipes.ticket())] * 2
+        claims = [
+            partial(services.claim, copy(ticket), user=user)
+            for ticket, user in zip(seen, people, strict=True)
+        ]
+        (loser,) = refused(at_once(*claims))
+        now = same_row(seen[0])
+        assert loser.holder == now.assignee
+        assert now.events.filter(kind=TicketEventKind.CLAIMED).count() == 1
+
+
+def test_a_hundred_tickets_opened_at_once_have_protocols_without_gaps():
+    opened = [sessions.session(davi()).pk for _ in range(100)]
+
+    @transaction.atomic
+    def open_one(pk):
+        return services.open_ticket(lock_session(pk), at=MONDAY).protocol
+
+    def open_some(pks):
+        return [open_one(pk) for pk in pks]
+
+    outcomes = at_once(*[partial(open_some, opened[n::20]) for n in range(20)])
+    protocols = sorted(protocol for protocols in outcomes for protocol in protocols)
+    assert protocols == [f"20260302-{number:04d}" for number in range(1, 101)]
+
+
+def test_an_opening_that_is_rolled_back_leaves_no_gap():
+    def give_up():
+        with transaction.atomic():
+            services.open_ticket(lock_session(session.pk), at=MONDAY)
+            raise InterruptedError
+
+    session = sessions.session()
+    at_once(*[give_up] * 5)
+    assert recipes.ticket().protocol == "20260302-0001"
+
+
+def test_opened_twice_at_once_it_is_one_ticket():
+    pk = sessions.session().pk
+
+    @transaction.atomic
+    def open_one():
+        return services.open_ticket(lock_session(pk), at=MONDAY).pk
+
+    assert len(set(at_once(*[open_one] * 10))) == 1
+    assert Ticket.objects.count() == 1
+    assert Session.objects.get().epoch == 1
+
+
+def test_bot_attendant_and_phone_at_once_make_one_ticket():
+    user, pk = bia(), sessions.session().pk
+
+    @transaction.atomic
+    def hand_off():
+        services.open_ticket(lock_session(pk), at=MONDAY)
+
+    @transaction.atomic
+    def write():
+        services.take_over(lock_session(pk), user=user, at=MONDAY)
+
+    @transaction.atomic
+    def answer_from_phone():
+        services.take_over_from_phone(lock_session(pk), at=MONDAY)
+
+    assert not refused(at_once(*[hand_off, write, answer_from_phone] * 5))
+    assert (Session.objects.get().owner, Session.objects.get().epoch) == (Owner.ATTENDANT, 1)
+    assert Ticket.objects.get().assignee == user
+
+
+def test_a_claim_against_a_close_leaves_either_but_not_both():
+    admin, user = ana(), bia()
+    for _ in range(20):
+        ticket = recipes.ticket()
+        outcomes = at_once(
+            partial(services.claim, same_row(ticket), user=user),
+            partial(services.close_ticket, same_row(ticket), actor=admin, then=Next.END),
+        )
+        assert len(refused(outcomes)) == 1
+        session, now = Session.objects.get(pk=ticket.session_id), same_row(ticket)
+        assert now.is_open == session.is_live == (session.owner == Owner.ATTENDANT)
+        assert (now.assignee == user) == now.is_open
+
+
+def test_two_who_reopen_two_tickets_of_a_lead_at_once_open_one():
+    admin, lead = ana(), davi()
+    tickets = []
+    for _ in range(2):
+        tickets.append(recipes.ticket(sessions.session(lead)))
+        services.close_ticket(tickets[-1], actor=admin, then=Next.END)
+    outcomes = at_once(
+        *[partial(services.reopen, same_row(ticket), actor=admin) for ticket in tickets]
+    )
+    assert len(refused(outcomes)) == 1
+    assert Ticket.objects.open().count() == Session.objects.live().count() == 1
+
+
+def test_everything_at_once_ends_in_a_sound_state():
+    admin, people = ana(), [bia(), caio()]
+    ticket = recipes.ticket()
+
+    def shuffle(number):
+        user = people[number % 2]
+        for operation in (
+            lambda row: services.claim(row, user=user),
+            lambda row: services.assign(row, to_user=people[(number + 1) % 2], actor=admin),
+            lambda row: services.release(row, actor=user),
+        ):
+            with suppress(TicketConflict):
+                operation(same_row(ticket))
+
+    assert not refused(at_once(*[partial(shuffle, number) for number in range(12)]))
+    now, session = same_row(ticket), Session.objects.get()
+    assert (now.assignee is None) == (session.owner == Owner.QUEUE)
+    assert session.epoch == 1
+    assert TicketEvent.objects.filter(ticket=ticket).count() >= 2
