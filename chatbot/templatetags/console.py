@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from django import template
 from django.templatetags.static import static
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, pgettext
 
 register = template.Library()
 
@@ -26,3 +30,20 @@ def initials(name: object) -> str:
     """First letters of the first and last name, for a picture without a picture."""
     words = [word for word in str(name).split() if word[:1].isalnum()]
     return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
+
+
+@register.filter
+def day_in_words(day: date) -> str:
+    """Weekday, day and month, as they stand inside a sentence."""
+    return in_sentence(date_format(day, pgettext("date format, day without year", "l, F j")))
+
+
+@register.filter
+def day_in_full(day: date) -> str:
+    """Weekday, day, month and year."""
+    return in_sentence(date_format(day, pgettext("date format, day with year", "l, F j, Y")))
+
+
+def in_sentence(day: str) -> str:
+    """Portuguese writes the names of days and months small; Django's catalogue does not."""
+    return day.lower() if (get_language() or "").startswith("pt") else day

@@ -13,9 +13,9 @@ from django import template
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 
 from chatbot import transcript as transcripts
+from chatbot.templatetags.console import day_in_words
 from sessions_app.models import Session
 
 register = template.Library()
@@ -52,7 +52,7 @@ def reply_box(context: template.Context, session: Session) -> dict[str, Any]:
 @register.filter
 def day_label(day: date) -> str:
     """"Today, Thursday, November 12", as the separators of a conversation say it."""
-    shown = date_format(day, pgettext("date format, day without year", "l, F j"))
+    shown = day_in_words(day)
     today = timezone.localdate()
     if day == today:
         return _("Today, %(day)s") % {"day": shown}

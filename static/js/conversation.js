@@ -31,7 +31,8 @@ document.addEventListener("visibilitychange", () => {
 
 /* A bubble that a poll and an answer both bring appears once. */
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
-  const fragment = event.detail.fragment;
+  const { target, fragment } = event.detail;
+  if (!target.matches("ol.thread")) return;
   for (const item of fragment?.querySelectorAll?.("li[id^='message-']") ?? []) {
     if (document.getElementById(item.id)) item.remove();
   }
