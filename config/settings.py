@@ -214,6 +214,13 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Leads, sessions, tickets, messages and flows.",
     "VERSION": "1",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "FlowLogKind": "chatbot.models.FlowLogKind",
+        "LeadStatus": "leads.models.LeadStatus",
+        "MediaStatus": "chatbot.models.MediaStatus",
+        "MessageStatus": "chatbot.models.MessageStatus",
+        "TicketStatus": "tickets.models.TicketStatus",
+    },
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAdminUser"],
     "SERVE_AUTHENTICATION": [

@@ -25,26 +25,11 @@ from chatbot.models import (
 from leads.models import Identity, Lead, Scheme
 from sessions_app.models import Channel, ChannelKind, Session
 from tickets.models import Ticket
-from users.models import Department, Role, User
+from users.tests.recipes import ana, api, bia, caio, department
+
+__all__ = ["ana", "api", "bia", "caio", "department"]
 
 _numbers = itertools.count(1)
-
-
-def department(slug: str = "vendas", **fields: Any) -> Department:
-    fields.setdefault("name", slug.title())
-    return Department.objects.get_or_create(slug=slug, defaults=fields)[0]
-
-
-def ana(**fields: Any) -> User:
-    return _person("ana", role=Role.ADMIN, **fields)
-
-
-def bia(**fields: Any) -> User:
-    return _person("bia", department("vendas"), **fields)
-
-
-def caio(**fields: Any) -> User:
-    return _person("caio", department("suporte"), **fields)
 
 
 def channel(**fields: Any) -> Channel:
@@ -83,7 +68,7 @@ def ticket(**fields: Any) -> Ticket:
         fields["session"] = session()
     fields.setdefault("lead", fields["session"].lead)
     if "department" not in fields:
-        fields["department"] = department()
+        fields["department"] = department("vendas")
     fields.setdefault("protocol", f"20260302-{next(_numbers):04d}")
     fields.setdefault("queued_at", timezone.now())
     return baker.make(Ticket, **fields)
@@ -143,15 +128,6 @@ def run(session: Session, version: FlowVersion, **fields: Any) -> FlowRun:
 def flow_log(session: Session, seq: int, **fields: Any) -> FlowLog:
     fields.setdefault("kind", FlowLogKind.STEP)
     return baker.make(FlowLog, session=session, seq=seq, **fields)
-
-
-def _person(username: str, *departments: Department, **fields: Any) -> User:
-    existing = User.objects.filter(username=username).first()
-    if existing is not None:
-        return existing
-    person = User.objects.create_user(username, first_name=username.title(), **fields)
-    person.departments.add(*departments)
-    return person
 
 
 def _message(

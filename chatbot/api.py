@@ -1,0 +1,351 @@
+"""What was said, why, and the flows: `messages`, `flow-logs`, `flows`.
+
+Posting a message is an attendant's reply; logs are read-only; flows are the admins' work.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
+from rest_framework import serializers, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from chatbot import flows_service
+from chatbot.conversation import send_reply
+from chatbot.models import (
+    Direction,
+    Flow,
+    FlowLog,
+    FlowLogKind,
+    FlowVersion,
+    Media,
+    MessageLog,
+    MessageStatus,
+)
+from sessions_app.models import Session
+from users.permissions import person
+
+LONGEST_REPLY = 4096
+DRAFT_CONFLICT = OpenApiResponse(description="Somebody saved first, or the flow has errors.")
+
+
+class MediaSerializer(serializers.ModelSerializer[Media]):
+    class Meta:
+        model = Media
+        fields = ["id", "mime_type", "filename", "size", "sha256", "status"]
+
+
+class MessageSerializer(serializers.ModelSerializer[MessageLog]):
+    lead = serializers.IntegerField(source="session.lead_id", read_only=True)
+    media = MediaSerializer(many=True, read_only=True)
+
+    class Meta:
+        model = MessageLog
+        fields = [
+            "id",
+            "session",
+            "lead",
+            "channel",
+            "direction",
+            "author",
+            "author_user",
+            "kind",
+            "text",
+            "payload",
+            "media",
+            "status",
+            "provider_id",
+            "provider_at",
+            "reply_to",
+            "client_id",
+            "flow_log",
+            "reaction",
+            "error_code",
+            "error_detail",
+            "sent_at",
+            "delivered_at",
+            "read_at",
+            "played_at",
+            "failed_at",
+            "edited_at",
+            "revoked_at",
+            "created_at",
+        ]
+        read_only_fields = fields
+
+
+@extend_schema_field(OpenApiTypes.INT)
+class VisibleSession(serializers.PrimaryKeyRelatedField):
+    """A session that the caller sees; any other does not exist for them."""
+
+    def get_queryset(self) -> QuerySet[Session]:
+        return Session.objects.visible_to(self.context["request"].user)
+
+
+class ReplySerializer(serializers.Serializer[Any]):
+    """`client_id` is the caller's own: repeated with the same one, a reply is sent once."""
+
+    session = VisibleSession()
+    text = serializers.CharField(max_length=LONGEST_REPLY)
+    client_id = serializers.UUIDField()
+
+
+class CreatedFilter(django_filters.FilterSet):
+    """What all rows of a conversation can be filtered by. Rows of a simulator are left out unless
+    they or one session are asked for."""
+
+    session = django_filters.NumberFilter(field_name="session_id")
+    created_after = django_filters.IsoDateTimeFilter("created_at", "gte")
+    created_before = django_filters.IsoDateTimeFilter("created_at", "lt")
+    simulated = django_filters.BooleanFilter("session__is_simulated")
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        found = super().filter_queryset(queryset)
+        asked = self.form.cleaned_data
+        if asked["simulated"] is None and asked["session"] is None:
+            return found.filter(session__is_simulated=False)
+        return found
+
+
+class MessageFilter(CreatedFilter):
+    lead = django_filters.NumberFilter(field_name="session__lead_id")
+    channel = django_filters.NumberFilter(field_name="channel_id")
+    direction = django_filters.ChoiceFilter(choices=Direction.choices)
+    status = django_filters.MultipleChoiceFilter(choices=MessageStatus.choices)
+    kind = django_filters.CharFilter()
+
+
+class FlowLogFilter(CreatedFilter):
+    run = django_filters.NumberFilter(field_name="run_id")
+    kind = django_filters.MultipleChoiceFilter(choices=FlowLogKind.choices)
+
+
+class ConversationRows(viewsets.ReadOnlyModelViewSet[Any]):
+    """Rows of conversations. Filters are for lists: a row that is named is given as it is."""
+
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset if self.detail else super().filter_queryset(queryset)
+
+
+class MessageViewSet(ConversationRows):
+    """What was said, by the customer, the bot and the team."""
+
+    scope = "messages"
+    needs: str | None = None
+    queryset = MessageLog.objects.none()  # door: tells the schema the model, nothing else
+    serializer_class = MessageSerializer
+    filterset_class = MessageFilter
+    ordering_fields = ("id",)
+
+    def get_queryset(self) -> QuerySet[MessageLog]:
+        visible = MessageLog.objects.visible_to(self.request.user)
+        return visible.select_related("session").prefetch_related("media")
+
+    @extend_schema(
+        request=ReplySerializer,
+        responses={
+            201: MessageSerializer,
+            200: OpenApiResponse(MessageSerializer, description="Sent before with this client_id."),
+            409: OpenApiResponse(description="The conversation cannot be written in now."),
+        },
+    )
+    def create(self, request: Request) -> Response:
+        """Reply to the customer. Whoever writes takes the conversation over from the bot."""
+        reply = ReplySerializer(data=request.data, context=self.get_serializer_context())
+        reply.is_valid(raise_exception=True)
+        earlier = self._sent_with(reply.validated_data)
+        if earlier is not None:
+            return Response(self.get_serializer(earlier).data)
+        message = send_reply(
+            reply.validated_data["session"],
+            user=person(request),
+            text=reply.validated_data["text"],
+            client_id=reply.validated_data["client_id"],
+            at=timezone.now(),
+        )
+        return Response(self.get_serializer(message).data, status=status.HTTP_201_CREATED)
+
+    def _sent_with(self, reply: dict[str, Any]) -> MessageLog | None:
+        return (
+            self.get_queryset()
+            .filter(session=reply["session"], client_id=reply["client_id"])
+            .first()
+        )
+
+
+class FlowLogSerializer(serializers.ModelSerializer[FlowLog]):
+    class Meta:
+        model = FlowLog
+        fields = [
+            "id",
+            "session",
+            "seq",
+            "kind",
+            "run",
+            "node",
+            "next_node",
+            "message",
+            "effects",
+            "trace",
+            "state",
+            "context_set",
+            "context_unset",
+            "duration_us",
+            "created_at",
+        ]
+        read_only_fields = fields
+
+
+class FlowLogViewSet(ConversationRows):
+    """Why it was said: every step of the flow."""
+
+    scope = "flow-logs"
+    needs: str | None = None
+    queryset = FlowLog.objects.none()  # door: tells the schema the model, nothing else
+    serializer_class = FlowLogSerializer
+    filterset_class = FlowLogFilter
+    ordering_fields = ("id",)
+
+    def get_queryset(self) -> QuerySet[FlowLog]:
+        return FlowLog.objects.visible_to(self.request.user)
+
+
+class FlowSerializer(serializers.ModelSerializer[Flow]):
+    """`published` is the number of the version that customers get, null before the first one."""
+
+    published = serializers.IntegerField(source="published.number", read_only=True, default=None)
+
+    class Meta:
+        model = Flow
+        fields = [
+            "id",
+            "slug",
+            "name",
+            "description",
+            "is_active",
+            "published",
+            "draft_revision",
+            "draft_saved_at",
+            "created_at",
+        ]
+        read_only_fields = fields
+
+
+class FlowDetailSerializer(FlowSerializer):
+    draft = serializers.DictField(read_only=True)
+
+    class Meta(FlowSerializer.Meta):
+        fields = [*FlowSerializer.Meta.fields, "draft"]
+        read_only_fields = fields
+
+
+class DraftSerializer(serializers.Serializer[Any]):
+    """`revision` is the `draft_revision` that the edit began with."""
+
+    draft = serializers.DictField()
+    revision = serializers.IntegerField(min_value=0)
+
+
+class PublishSerializer(serializers.Serializer[Any]):
+    """With `revision` only the draft that was looked at is published."""
+
+    revision = serializers.IntegerField(min_value=0, allow_null=True, default=None)
+    note = serializers.CharField(max_length=300, allow_blank=True, default="")
+
+
+class FlowVersionSerializer(serializers.ModelSerializer[FlowVersion]):
+    document = serializers.DictField(read_only=True)
+
+    class Meta:
+        model = FlowVersion
+        fields = ["id", "number", "note", "published_at", "published_by", "document"]
+        read_only_fields = fields
+
+
+class FindingSerializer(serializers.Serializer[Any]):
+    severity = serializers.CharField()
+    code = serializers.CharField()
+    node = serializers.CharField()
+    text = serializers.CharField()
+    path = serializers.ListField(child=serializers.CharField())
+
+
+class FlowViewSet(viewsets.ReadOnlyModelViewSet[Flow]):
+    """Conversations as data, addressed by their slug."""
+
+    scope = "flows"
+    needs: str | None = None
+    queryset = Flow.objects.none()  # door: tells the schema the model, nothing else
+    serializer_class = FlowDetailSerializer
+    filterset_fields = ("is_active",)
+    search_fields = ("name", "slug")
+    ordering_fields = ("id", "name")
+    lookup_field = "slug"
+
+    def get_queryset(self) -> QuerySet[Flow]:
+        flows = Flow.objects.visible_to(self.request.user).select_related("published")
+        return flows.defer("draft", "published__document")
+
+    def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
+        return FlowSerializer if self.action == "list" else FlowDetailSerializer
+
+    @extend_schema(
+        request=DraftSerializer,
+        responses={200: FlowDetailSerializer, 409: DRAFT_CONFLICT},
+    )
+    @action(detail=True, methods=["put"])
+    def draft(self, request: Request, slug: str) -> Response:
+        """Replace the draft; customers get nothing of it."""
+        given = _valid(DraftSerializer, request)
+        flow = flows_service.save_draft(
+            self.get_object(),
+            given["draft"],
+            user=person(request),
+            revision=given["revision"],
+        )
+        return Response(self.get_serializer(flow).data)
+
+    @extend_schema(responses=FindingSerializer(many=True), filters=False)
+    @action(detail=True, pagination_class=None)
+    def check(self, request: Request, slug: str) -> Response:
+        """What keeps the draft from being published (errors), and what else is found."""
+        found = flows_service.check(self.get_object())
+        return Response(FindingSerializer(found, many=True).data)
+
+    @extend_schema(
+        request=PublishSerializer,
+        responses={201: FlowVersionSerializer, 409: DRAFT_CONFLICT},
+    )
+    @action(detail=True, methods=["post"])
+    def publish(self, request: Request, slug: str) -> Response:
+        """Put the draft on air. What is on air already is answered with its version."""
+        given = _valid(PublishSerializer, request)
+        version = flows_service.publish(
+            self.get_object(),
+            user=person(request),
+            note=given["note"],
+            revision=given["revision"],
+        )
+        answer = FlowVersionSerializer(version).data
+        return Response(answer, status=status.HTTP_201_CREATED)
+
+    @extend_schema(responses=FlowVersionSerializer(many=True), filters=False)
+    @action(detail=True, filter_backends=[])
+    def versions(self, request: Request, slug: str) -> Response:
+        """What was on air, newest first."""
+        versions: QuerySet[Any] = self.get_object().versions.order_by("-id")
+        page = self.paginate_queryset(versions)
+        return self.get_paginated_response(FlowVersionSerializer(page, many=True).data)
+
+
+def _valid(kind: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+    serializer = kind(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data
