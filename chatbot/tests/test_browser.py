@@ -1,0 +1,146 @@
+"""The console in a real browser: what only a browser notices."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.core.management import call_command
+from django.urls import reverse
+
+from chatbot.documents import asks_for_tags, document_of
+from chatbot.facts import departments
+from chatbot.models import MessageLog
+from chatbot.tests import recipes
+from tickets.models import Ticket
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True, serialized_rollback=True),
+]
+
+PASSWORD = "um-segredo-de-teste"
+PROTOCOL = re.compile(r"\d{8}-\d{4}")
+# Nothing in the background may reach for the network.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+def browser(chromium_path) -> Iterator:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def site(live_server, transactional_db):
+    departments.forget()
+    document_of.cache_clear()
+    asks_for_tags.cache_clear()
+    call_command("load_flows", verbosity=0)
+    ana = recipes.ana()
+    ana.set_password(PASSWORD)
+    ana.save()
+    return live_server.url
+
+
+@pytest.fixture
+def open_page(browser, site):
+    """A logged-in page; whatever the browser complained about fails the test at its end."""
+    complaints: list[str] = []
+
+    def open_it(path: str, theme: str = "light", **options):
+        context = browser.new_context(locale="en-US", color_scheme=theme, **options)
+        page = context.new_page()
+        page.on("console", lambda said: _note(said.type, said.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{site}{reverse('admin:login')}?next={path}")
+        page.fill("input[name=username]", "ana")
+        page.fill("input[name=password]", PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{site}{path}")
+        return page
+
+    def _note(kind: str, text: str) -> None:
+        if kind in {"error", "warning"} or "Content Security" in text:
+            complaints.append(text)
+
+    yield open_it
+    assert complaints == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_simulated_customer_reaches_a_person(open_page, theme):
+    page = open_page(reverse("simulator"), theme)
+    page.fill("input[name=text]", "Oi")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Falar com a equipe").click()
+    protocol = page.locator("#simulator-panels a", has_text=PROTOCOL)
+    protocol.wait_for()
+    assert protocol.inner_text() == Ticket.objects.get().protocol
+    assert PROTOCOL.search(page.locator("#simulator-thread").inner_text())
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == {"light": "rgb(245, 245, 242)", "dark": "rgb(15, 19, 18)"}[theme]
+
+
+def test_the_keyboard_is_enough(open_page):
+    page = open_page(reverse("simulator"))
+    page.keyboard.type("Oi")  # the box has the focus when the page opens
+    page.keyboard.press("Enter")
+    option = page.get_by_role("button", name="Tirar uma dúvida")
+    option.wait_for()
+    while not option.evaluate("one => one === document.activeElement"):
+        page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    page.get_by_text("Qual é a sua dúvida?").first.wait_for()
+
+
+def test_what_is_typed_while_an_answer_comes_is_kept(open_page):
+    page = open_page(reverse("simulator"))
+    page.fill("input[name=text]", "Oi")
+    page.keyboard.press("Enter")
+    page.keyboard.type("já escrevendo")
+    page.get_by_text("Como posso ajudar?").first.wait_for()
+    assert page.input_value("input[name=text]") == "já escrevendo"
+
+
+def test_two_messages_in_a_hurry_are_two_messages(open_page):
+    page = open_page(reverse("simulator"))
+    for word in ("Oi", "menu"):
+        page.keyboard.type(word)
+        page.keyboard.press("Enter")
+    page.locator("#simulator-thread .msg.in", has_text="menu").wait_for()
+    assert list(MessageLog.objects.inbound().order_by("pk").values_list("text", flat=True)) == [
+        "Oi",
+        "menu",
+    ]
+
+
+def test_the_simulator_needs_no_script(open_page):
+    page = open_page(reverse("simulator"), java_script_enabled=False)
+    page.fill("input[name=text]", "Oi")
+    page.click("button[aria-label]:near(input[name=text])")
+    page.get_by_role("button", name="Falar com a equipe").click()
+    assert PROTOCOL.search(page.locator("#simulator-panels").inner_text())
+
+
+def test_an_attendant_answers_and_the_customer_sees_it(open_page):
+    page = open_page(reverse("simulator"))
+    page.keyboard.type("Oi")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Falar com a equipe").click()
+    page.locator("#simulator-panels a", has_text=PROTOCOL).click()
+    page.locator("textarea[name=text]").fill("Bom dia, aqui é a Ana.")
+    page.keyboard.press("Control+Enter")
+    page.locator(".thread .attendant", has_text="Bom dia").wait_for()
+    assert page.input_value("textarea[name=text]") == ""
+    assert page.locator(".thread .attendant").count() == 1
