@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
-from chatbot import transcript
+from chatbot import delivery, transcript
 from chatbot.conversation import send_reply
 from chatbot.models import Media, MediaStatus, MessageLog
 from sessions_app.models import Session
@@ -59,9 +59,7 @@ def new_messages(request: HttpRequest, session_id: int) -> HttpResponse:
     talk = transcript.news(session, after=_number(request, "after") or 0)
     if not talk.bubbles and talk.digest == request.GET.get("ticks", talk.digest):
         return HttpResponse(status=204)
-    return TemplateResponse(
-        request, "chatbot/_news.html", {"session": session, "talk": talk, "is_poll": True}
-    )
+    return _fragment(request, "chatbot/_news.html", session, talk)
 
 
 @require_GET
@@ -71,7 +69,7 @@ def earlier_messages(request: HttpRequest, session_id: int) -> HttpResponse:
     if before is None:
         raise Http404
     talk = transcript.latest([session], before=before)
-    return TemplateResponse(request, "chatbot/_earlier.html", {"session": session, "talk": talk})
+    return _fragment(request, "chatbot/_earlier.html", session, talk)
 
 
 @require_POST
@@ -98,6 +96,20 @@ def reply(request: HttpRequest, session_id: int) -> HttpResponse:
     return redirect(_came_from(request, session))
 
 
+@require_POST
+def send_again(request: HttpRequest, session_id: int, message_id: int) -> HttpResponse:
+    """A message that was not delivered goes out once more, as a new one."""
+    session = _session(request, session_id)
+    if not request.user.has_perm("chatbot.add_messagelog"):
+        raise PermissionDenied
+    mine = MessageLog.objects.visible_to(request.user).outbound().filter(session=session)
+    try:
+        delivery.send_again(get_object_or_404(mine, pk=message_id), user=request.user)
+    except DomainError as refusal:
+        messages.error(request, refusal.message)
+    return redirect(_came_from(request, session))
+
+
 def _reply_fragment(
     request: HttpRequest, session: Session, *, text: str, error: str
 ) -> HttpResponse:
@@ -109,6 +121,7 @@ def _reply_fragment(
         "text": text if error else "",
         "client_id": request.POST.get("client_id") if error else uuid4(),
         "next": request.POST.get("next", ""),
+        "may_reply": True,
     }
     return TemplateResponse(request, "chatbot/_reply_result.html", context)
 
@@ -131,6 +144,14 @@ def media(request: HttpRequest, media_id: int) -> HttpResponse:
     )
 
 
+def _fragment(
+    request: HttpRequest, template: str, session: Session, talk: transcript.Transcript
+) -> HttpResponse:
+    may_reply = request.user.has_perm("chatbot.add_messagelog")
+    context = {"session": session, "talk": talk, "may_reply": may_reply}
+    return TemplateResponse(request, template, context)
+
+
 def _session(request: HttpRequest, session_id: int) -> Session:
     mine = Session.objects.visible_to(request.user).select_related("lead", "channel")
     return get_object_or_404(mine, pk=session_id)
@@ -149,7 +170,7 @@ def _client_id(request: HttpRequest) -> UUID | None:
 
 
 def _came_from(request: HttpRequest, session: Session) -> str:
-    wanted = request.POST.get("next", "")
+    wanted = request.POST.get("next") or request.headers.get("Referer", "")
     if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}):
         return wanted
     return reverse("conversation", args=[session.pk])

@@ -113,6 +113,7 @@ class Bubble:
     is_remark: bool = False
     is_edited: bool = False
     is_revoked: bool = False
+    may_go_again: bool = False  # it failed, and nobody has sent it once more
     flow_log_id: int | None = None
 
     @property
@@ -211,6 +212,8 @@ def _bubbles(rows: Sequence[MessageLog], known: Sequence[MessageLog]) -> Iterabl
             is_remark=row.author == Author.SYSTEM or row.kind in REMARKS,
             is_edited=row.edited_at is not None,
             is_revoked=row.revoked_at is not None,
+            may_go_again=row.status == MessageStatus.FAILED
+            and "sent_again_as" not in row.payload,
             flow_log_id=row.flow_log_id,
         )
         previous = row

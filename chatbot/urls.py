@@ -32,6 +32,11 @@ urlpatterns = [
         name="conversation_reply",
     ),
     path(
+        "admin/chatbot/conversation/<int:session_id>/send-again/<int:message_id>/",
+        console(conversation_views.send_again),
+        name="conversation_send_again",
+    ),
+    path(
         "admin/chatbot/media-file/<int:media_id>/",
         console(conversation_views.media),
         name="conversation_media",

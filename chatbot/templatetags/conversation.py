@@ -27,10 +27,12 @@ def transcript(
 ) -> dict[str, Any]:
     """The last messages, opened at their end, and what asks for new ones."""
     return {
-        "request": context.get("request"),
+        "request": context["request"],
+        "csrf_token": context.get("csrf_token"),
         "session": session,
         "talk": transcripts.latest([session]) if talk is None else talk,
         "is_past": context.get("is_past", False),
+        "may_reply": context["request"].user.has_perm("chatbot.add_messagelog"),
     }
 
 

@@ -120,6 +120,18 @@ def test_a_refused_answer_keeps_what_was_written(client, session):
     assert "Ainda aí?" in page
 
 
+def test_a_failed_message_can_be_sent_again_once(client, session, ticket):
+    row = recipes.outbound(session, "Consegue amanhã?", status=MessageStatus.FAILED)
+    client.force_login(recipes.bia())
+    again = reverse("conversation_send_again", args=[session.pk, row.pk])
+    page = url("conversation", session)
+    assert again in client.get(page).content.decode()
+    for _click in range(2):
+        assert client.post(again).status_code == 302
+    assert MessageLog.objects.filter(status=MessageStatus.QUEUED).get().text == "Consegue amanhã?"
+    assert again not in client.get(page).content.decode()
+
+
 def test_after_answering_one_returns_to_the_page_one_came_from(client, session, ticket):
     client.force_login(recipes.bia())
     here = reverse("admin:index")
