@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -18,6 +18,7 @@ from django.views.decorators.http import require_GET, require_POST
 from chatbot import delivery, transcript
 from chatbot.conversation import send_reply
 from chatbot.models import Media, MediaStatus, MessageLog
+from chatbot.requests import StaffRequest
 from sessions_app.models import Session
 from users.errors import DomainError
 
@@ -38,7 +39,7 @@ SHOWN_TYPES = {
 
 
 @require_GET
-def page(request: HttpRequest, session_id: int) -> HttpResponse:
+def page(request: StaffRequest, session_id: int) -> HttpResponse:
     """The conversation alone: where earlier messages are read without a script."""
     session = _session(request, session_id)
     before = _number(request, "before")
@@ -53,7 +54,7 @@ def page(request: HttpRequest, session_id: int) -> HttpResponse:
 
 
 @require_GET
-def new_messages(request: HttpRequest, session_id: int) -> HttpResponse:
+def new_messages(request: StaffRequest, session_id: int) -> HttpResponse:
     """What was said after an id, and delivery that has moved; 204 when neither is there."""
     session = _session(request, session_id)
     talk = transcript.news(session, after=_number(request, "after") or 0)
@@ -63,7 +64,7 @@ def new_messages(request: HttpRequest, session_id: int) -> HttpResponse:
 
 
 @require_GET
-def earlier_messages(request: HttpRequest, session_id: int) -> HttpResponse:
+def earlier_messages(request: StaffRequest, session_id: int) -> HttpResponse:
     session = _session(request, session_id)
     before = _number(request, "before")
     if before is None:
@@ -73,7 +74,7 @@ def earlier_messages(request: HttpRequest, session_id: int) -> HttpResponse:
 
 
 @require_POST
-def reply(request: HttpRequest, session_id: int) -> HttpResponse:
+def reply(request: StaffRequest, session_id: int) -> HttpResponse:
     """Say something to the customer as oneself; what was written is kept when it is refused."""
     session = _session(request, session_id)
     if not request.user.has_perm("chatbot.add_messagelog"):
@@ -97,12 +98,12 @@ def reply(request: HttpRequest, session_id: int) -> HttpResponse:
 
 
 @require_POST
-def send_again(request: HttpRequest, session_id: int, message_id: int) -> HttpResponse:
+def send_again(request: StaffRequest, session_id: int, message_id: int) -> HttpResponse:
     """A message that was not delivered goes out once more, as a new one."""
     session = _session(request, session_id)
     if not request.user.has_perm("chatbot.add_messagelog"):
         raise PermissionDenied
-    mine = MessageLog.objects.visible_to(request.user).outbound().filter(session=session)
+    mine = MessageLog.objects.visible_to(request.user).filter(session=session)
     try:
         delivery.send_again(get_object_or_404(mine, pk=message_id), user=request.user)
     except DomainError as refusal:
@@ -111,7 +112,7 @@ def send_again(request: HttpRequest, session_id: int, message_id: int) -> HttpRe
 
 
 def _reply_fragment(
-    request: HttpRequest, session: Session, *, text: str, error: str
+    request: StaffRequest, session: Session, *, text: str, error: str
 ) -> HttpResponse:
     session.refresh_from_db()
     context: dict[str, Any] = {
@@ -127,12 +128,10 @@ def _reply_fragment(
 
 
 @require_GET
-def media(request: HttpRequest, media_id: int) -> HttpResponse:
+def media(request: StaffRequest, media_id: int) -> FileResponse:
     """A file that a customer or we sent, for whoever may see the conversation."""
     visible = MessageLog.objects.visible_to(request.user)
-    stored = Media.objects.filter(
-        status=MediaStatus.STORED
-    )  # door: limited to visible messages below
+    stored = Media.objects.filter(status=MediaStatus.STORED)  # door: visible messages, below
     file = get_object_or_404(stored, pk=media_id, message__in=visible)
     is_shown = file.mime_type.split(";")[0] in SHOWN_TYPES
     return FileResponse(
@@ -145,31 +144,31 @@ def media(request: HttpRequest, media_id: int) -> HttpResponse:
 
 
 def _fragment(
-    request: HttpRequest, template: str, session: Session, talk: transcript.Transcript
+    request: StaffRequest, template: str, session: Session, talk: transcript.Transcript
 ) -> HttpResponse:
     may_reply = request.user.has_perm("chatbot.add_messagelog")
     context = {"session": session, "talk": talk, "may_reply": may_reply}
     return TemplateResponse(request, template, context)
 
 
-def _session(request: HttpRequest, session_id: int) -> Session:
+def _session(request: StaffRequest, session_id: int) -> Session:
     mine = Session.objects.visible_to(request.user).select_related("lead", "channel")
     return get_object_or_404(mine, pk=session_id)
 
 
-def _number(request: HttpRequest, name: str, source: Any = None) -> int | None:
+def _number(request: StaffRequest, name: str, source: Any = None) -> int | None:
     value = (request.GET if source is None else source).get(name, "")
     return int(value) if value.isascii() and value.isdigit() and len(value) <= 18 else None  # noqa: PLR2004  # digits of a bigint
 
 
-def _client_id(request: HttpRequest) -> UUID | None:
+def _client_id(request: StaffRequest) -> UUID | None:
     try:
         return UUID(request.POST.get("client_id", ""))
     except ValueError:
         return None
 
 
-def _came_from(request: HttpRequest, session: Session) -> str:
+def _came_from(request: StaffRequest, session: Session) -> str:
     wanted = request.POST.get("next") or request.headers.get("Referer", "")
     if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}):
         return wanted

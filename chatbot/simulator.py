@@ -1,4 +1,4 @@
-"""A fictitious customer whom staff play in the browser: what they say goes the way of every message.
+"""A fictitious customer whom staff play in the browser; what they say goes every message's way.
 
 Each run of the simulator is a person of its own (`Address("simulator", "<user>-<nonce>")`), on the
 simulator channel. Its rows are marked as simulated, and `clear` removes them all.
@@ -29,6 +29,7 @@ from tickets.models import Ticket
 CUSTOMER_NAME = "Cliente de teste"  # data, not interface: it is the lead's name
 SLUG = "simulador"
 LOG_ROWS = 60
+NOTHING_SAID = transcript.Transcript()
 MASK = "••••••"
 PLACE = {"latitude": "-8.05428", "longitude": "-34.8813"}  # Recife
 
@@ -83,7 +84,7 @@ class Scene:
     """Everything that the page shows of one fictitious customer."""
 
     sessions: tuple[Session, ...] = ()
-    talk: transcript.Transcript = transcript.Transcript()
+    talk: transcript.Transcript = NOTHING_SAID
     lines: tuple[LogLine, ...] = ()
     values: tuple[Value, ...] = ()
     node: str = ""
@@ -148,12 +149,14 @@ def say(customer: str, form: Mapping[str, str], *, now: datetime) -> Receipt:
 
 
 def chosen(customer: str, message_id: str, option_id: str) -> dict[str, str]:
-    """The form of a tap on an option that one of this customer's messages offers; empty when none does."""
+    """The form of a tap on an option that this customer was offered; empty when they were not."""
     if not message_id.isdigit():
         return {}
     sessions = _sessions_of(customer)
     row = MessageLog.objects.filter(pk=int(message_id), session__in=sessions).first()
-    for option in row.payload.get("options", ()) if row else ():
+    if row is None:
+        return {}
+    for option in row.payload.get("options", ()):
         if option.get("id") == option_id:
             return {
                 "choice_id": option_id,
@@ -187,16 +190,12 @@ def scene(customer: str) -> Scene:
 
 @transaction.atomic
 def clear() -> dict[str, int]:
-    """Remove every simulated conversation with its people and tickets; how many of each there were."""
-    tickets, leads = (
-        Ticket.objects.filter(is_simulated=True),
-        Lead.objects.filter(is_simulated=True),
-    )
+    """Remove every simulated conversation with its people and tickets; how many there were."""
     counts = count()
-    tickets.delete()
+    Ticket.objects.filter(is_simulated=True).delete()
     MessageLog.objects.filter(session__is_simulated=True).delete()
     Session.objects.filter(is_simulated=True).delete()
-    leads.delete()
+    Lead.objects.filter(is_simulated=True).delete()
     return counts
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from chatbot import simulator
+from chatbot.requests import StaffRequest
 from tickets.models import Ticket
 
 NONCE = "simulator_person"
@@ -23,13 +24,13 @@ SAID = ("text", "kind", "filename", "latitude", "longitude", "message_id", "repl
 
 
 @require_GET
-def page(request: HttpRequest) -> HttpResponse:
+def page(request: StaffRequest) -> HttpResponse:
     context = {**admin.site.each_context(request), **_context(request), "title": _("Simulator")}
     return TemplateResponse(request, "chatbot/simulator.html", context)
 
 
 @require_GET
-def state(request: HttpRequest) -> HttpResponse:
+def state(request: StaffRequest) -> HttpResponse:
     """What has changed since the page last looked: an answer of the team, a wait that is over."""
     context = _context(request)
     if context["scene"].digest == request.GET.get("seen"):
@@ -38,7 +39,7 @@ def state(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def say(request: HttpRequest) -> HttpResponse:
+def say(request: StaffRequest) -> HttpResponse:
     form = {name: request.POST[name] for name in SAID if name in request.POST}
     if "place" in request.POST:
         form |= simulator.PLACE
@@ -53,13 +54,13 @@ def say(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def start_over(request: HttpRequest) -> HttpResponse:
+def start_over(request: StaffRequest) -> HttpResponse:
     """Another fictitious person: the present conversation stays as it is."""
     request.session[NONCE] = token_hex(6)
     return _answer(request)
 
 
-def clear(request: HttpRequest) -> HttpResponse:
+def clear(request: StaffRequest) -> HttpResponse:
     """Ask, then remove what every simulation of everybody has left."""
     if not request.user.is_admin:
         raise PermissionDenied
@@ -76,14 +77,14 @@ def clear(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "chatbot/simulator_clear.html", context)
 
 
-def _answer(request: HttpRequest) -> HttpResponse:
+def _answer(request: StaffRequest) -> HttpResponse:
     if not request.htmx:
         return redirect("simulator")
     context = {**_context(request), "is_oob": True}
     return TemplateResponse(request, "chatbot/_simulator_parts.html", context)
 
 
-def _context(request: HttpRequest) -> dict[str, Any]:
+def _context(request: StaffRequest) -> dict[str, Any]:
     scene = simulator.scene(_customer(request))
     ticket = scene.ticket
     may_open = ticket and Ticket.objects.visible_to(request.user).filter(pk=ticket.pk).exists()
@@ -98,7 +99,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-def _customer(request: HttpRequest) -> str:
+def _customer(request: StaffRequest) -> str:
     """The address of the person that this member of staff plays now."""
     nonce = request.session.get(NONCE)
     if nonce is None:

@@ -1,4 +1,4 @@
-"""What was said in a conversation, made ready for a page: bubbles with their options, media, quotes and
+"""What was said in a conversation, made ready for a page: bubbles with options, media, quotes and
 delivery. Reads a bounded number of rows, whatever the length of the conversation."""
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def latest(sessions: Collection[Session], *, before: int | None = None) -> Trans
 
 
 def news(session: Session, *, after: int) -> Transcript:
-    """What was said after an id. Costs one statement when nothing was, or when only a status moved."""
+    """What was said after an id. Costs one statement when nothing was or only a status moved."""
     mine = MessageLog.objects.filter(session=session).select_related("author_user")
     recent = list(mine.order_by("-pk")[:RECENT])[::-1]
     new = [row for row in recent if row.pk > after]
@@ -212,8 +212,7 @@ def _bubbles(rows: Sequence[MessageLog], known: Sequence[MessageLog]) -> Iterabl
             is_remark=row.author == Author.SYSTEM or row.kind in REMARKS,
             is_edited=row.edited_at is not None,
             is_revoked=row.revoked_at is not None,
-            may_go_again=row.status == MessageStatus.FAILED
-            and "sent_again_as" not in row.payload,
+            may_go_again=row.status == MessageStatus.FAILED and "sent_again_as" not in row.payload,
             flow_log_id=row.flow_log_id,
         )
         previous = row
@@ -240,7 +239,7 @@ def _quoted(rows: Sequence[MessageLog], known: Sequence[MessageLog]) -> dict[str
 
 
 def _chosen(rows: Sequence[MessageLog]) -> dict[int, str]:
-    """Which option of which message was tapped: that of the message answered, else of the last offer."""
+    """Which option of which message was tapped: of the one answered, else of the last offer."""
     chosen: dict[int, str] = {}
     offers: dict[str, MessageLog] = {}
     last: MessageLog | None = None
@@ -296,7 +295,8 @@ def media_label(kind: str) -> str:
 
 
 def _place(payload: dict[str, Any]) -> Place | None:
-    place = payload.get("location") if isinstance(payload.get("location"), dict) else payload
+    told = payload.get("location")
+    place: dict[str, Any] = told if isinstance(told, dict) else payload
     try:
         latitude, longitude = float(place["latitude"]), float(place["longitude"])
     except (KeyError, TypeError, ValueError):
@@ -334,20 +334,23 @@ def _by(row: MessageLog) -> str:
 
 
 def _text(row: MessageLog) -> str:
+    """What the row says, or in words what it is when it has no text of its own."""
     match row.kind:
         case Kind.REACTION:
             return _("The customer reacted with %(emoji)s") % {"emoji": row.text or row.reaction}
-        case Kind.REACTION_REMOVED:
-            return _("The customer took a reaction back")
-        case Kind.REVOKE:
-            return _("The customer deleted a message")
         case Kind.EDIT:
             return _("The customer changed a message to: %(text)s") % {"text": row.text}
-        case Kind.UNSUPPORTED:
-            return row.text or _("A message of a kind that cannot be shown here")
-        case Kind.ORDER | Kind.FLOW_REPLY:
-            return row.text or _("The customer sent a form")
-    return row.text
+    return row.text or _without_text(row.kind)
+
+
+def _without_text(kind: str) -> str:
+    return {
+        Kind.REACTION_REMOVED.value: _("The customer took a reaction back"),
+        Kind.REVOKE.value: _("The customer deleted a message"),
+        Kind.UNSUPPORTED.value: _("A message of a kind that cannot be shown here"),
+        Kind.ORDER.value: _("The customer sent an order"),
+        Kind.FLOW_REPLY.value: _("The customer sent a form"),
+    }.get(kind, "")
 
 
 DELIVERY_ICONS = {

@@ -8,13 +8,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Q
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from chatbot.models import FailedEvent, FailedEventState, MessageLog, MessageStatus
+from chatbot.requests import StaffRequest
 from leads.models import Lead, LeadStatus
 from sessions_app.models import Channel, Owner, Session
 from tickets.models import Ticket
@@ -33,7 +33,7 @@ class Card:
     is_trouble: bool = False
 
 
-def start_page(request: HttpRequest) -> dict[str, Any]:
+def start_page(request: StaffRequest) -> dict[str, Any]:
     now = timezone.localtime()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     channel = Channel.objects.visible_to(request.user).active().filter(is_default=True).first()
@@ -61,7 +61,7 @@ def _greeting(now: datetime, name: str) -> str:
     return _("Good evening, %(name)s") % {"name": name}
 
 
-def _open_tickets(request: HttpRequest) -> Card:
+def _open_tickets(request: StaffRequest) -> Card:
     tickets = Ticket.objects.visible_to(request.user).real().open()
     n = tickets.aggregate(
         all=Count("pk"),
@@ -72,7 +72,7 @@ def _open_tickets(request: HttpRequest) -> Card:
     return Card(_("Open tickets"), n["all"], detail, reverse("admin:tickets_ticket_changelist"))
 
 
-def _live_sessions(request: HttpRequest) -> Card:
+def _live_sessions(request: StaffRequest) -> Card:
     sessions = Session.objects.visible_to(request.user).real().live()
     n = sessions.aggregate(all=Count("pk"), bot=Count("pk", filter=Q(owner=Owner.BOT)))
     people = n["all"] - n["bot"]
@@ -81,7 +81,7 @@ def _live_sessions(request: HttpRequest) -> Card:
     return Card(_("Live sessions"), n["all"], detail, url)
 
 
-def _leads_of_today(request: HttpRequest, midnight: datetime) -> Card:
+def _leads_of_today(request: StaffRequest, midnight: datetime) -> Card:
     leads = Lead.objects.visible_to(request.user).real().filter(created_at__gte=midnight)
     n = leads.aggregate(
         all=Count("pk"), qualified=Count("pk", filter=Q(status=LeadStatus.QUALIFIED))
@@ -89,13 +89,11 @@ def _leads_of_today(request: HttpRequest, midnight: datetime) -> Card:
     detail = ngettext(
         "%(qualified)d already qualified", "%(qualified)d already qualified", n["qualified"]
     )
-    return Card(
-        _("Leads of today"), n["all"], detail % n, reverse("admin:leads_lead_changelist")
-    )
+    return Card(_("Leads of today"), n["all"], detail % n, reverse("admin:leads_lead_changelist"))
 
 
-def _undelivered(request: HttpRequest, midnight: datetime) -> Card:
-    messages = MessageLog.objects.visible_to(request.user).real().outbound()
+def _undelivered(request: StaffRequest, midnight: datetime) -> Card:
+    messages = MessageLog.objects.visible_to(request.user).real()
     count = messages.filter(status=MessageStatus.FAILED, created_at__gte=midnight).count()
     url = reverse("admin:chatbot_messagelog_changelist")
     return Card(
@@ -107,7 +105,7 @@ def _undelivered(request: HttpRequest, midnight: datetime) -> Card:
     )
 
 
-def _failed_events(request: HttpRequest) -> list[Card]:
+def _failed_events(request: StaffRequest) -> list[Card]:
     """Only for who may look at them: they hold what customers sent, whoever they are."""
     if not request.user.has_perm("chatbot.view_failedevent"):
         return []

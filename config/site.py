@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from chatbot.requests import StaffRequest
 
 
 @dataclass(frozen=True)
@@ -87,10 +91,11 @@ class ConsoleSite(admin.AdminSite):
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> TemplateResponse:
         from config.home import start_page  # noqa: PLC0415  # models: not while apps are loading
 
-        return super().index(request, {**start_page(request), **(extra_context or {})})
+        context = start_page(cast("StaffRequest", request))
+        return super().index(request, {**context, **(extra_context or {})})
 
 
 def in_sections(apps: list[dict[str, Any]], request: HttpRequest) -> list[dict[str, Any]]:

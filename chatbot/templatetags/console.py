@@ -16,7 +16,7 @@ register = template.Library()
 
 @register.simple_tag
 def icon(name: str, size: str = "") -> SafeString:
-    """A drawing of static/img/icons.svg; `size` is s or l. What it means stands beside it in words."""
+    """A drawing of static/img/icons.svg; `size` is s or l. Words beside it say what it means."""
     return format_html(
         '<svg class="{}" viewBox="0 0 24 24" aria-hidden="true"><use href="{}#{}"/></svg>',
         f"i {size}".strip(),

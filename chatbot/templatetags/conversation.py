@@ -1,4 +1,4 @@
-"""What was said, for any page: `{% transcript session %}` and the box to answer in, `{% reply_box session %}`.
+"""What was said, for any page: `{% transcript session %}`, and `{% reply_box session %}` to answer.
 
 A page outside chatbot loads these by name and imports nothing.
 """
@@ -53,7 +53,7 @@ def reply_box(context: template.Context, session: Session) -> dict[str, Any]:
 
 @register.filter
 def day_label(day: date) -> str:
-    """"Today, Thursday, November 12", as the separators of a conversation say it."""
+    """ "Today, Thursday, November 12", as the separators of a conversation say it."""
     shown = day_in_words(day)
     today = timezone.localdate()
     if day == today:

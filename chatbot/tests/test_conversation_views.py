@@ -45,7 +45,8 @@ def test_nobody_reads_a_conversation_without_logging_in(client, session, name):
 @pytest.mark.parametrize(
     ("person", "status"), [("ana", 200), ("bia", 200), ("caio", 404)], ids=["admin", "own", "other"]
 )
-def test_a_conversation_is_read_by_who_may_see_it(client, session, ticket, name, person, status):
+@pytest.mark.usefixtures("ticket")
+def test_a_conversation_is_read_by_who_may_see_it(client, session, name, person, status):
     recipes.inbound(session)
     client.force_login(getattr(recipes, person)())
     answer = client.get(url(name, session, after=0, before=10**9))
