@@ -4,6 +4,8 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from chatbot import simulator
@@ -143,6 +145,18 @@ def test_the_poll_is_quiet_until_something_has_changed(ana, flows):
     assert ana.get(state).status_code == 204
     recipes.outbound(Session.objects.get(), "Aqui é a Bia.", author="attendant")
     assert "Aqui é a Bia." in ana.get(state).content.decode()
+
+
+def test_the_page_costs_the_same_however_long_the_conversation(ana, flows):
+    say(ana, text="Oi")
+    with CaptureQueriesContext(connection) as few:
+        ana.get(PAGE)
+    for answer in ("o quê?", "menu", "não sei"):
+        say(ana, text=answer)
+    with CaptureQueriesContext(connection) as many:
+        ana.get(PAGE)
+    assert Session.objects.get().owner == Owner.BOT
+    assert len(many) == len(few)
 
 
 def test_sensitive_variables_are_masked(ana, flows):
