@@ -24,7 +24,11 @@ _ids = itertools.count(1)
 
 def whatsapp_channel(**fields: Any) -> Channel:
     """The default channel, as `sync_default_channel` makes it."""
-    credentials = {"app_secret": SECRET, "verify_token": "verifica", "access_token": "token-ficticio"}
+    credentials = {
+        "app_secret": SECRET,
+        "verify_token": "verifica",
+        "access_token": "token-ficticio",
+    }
     values = {
         "slug": "whatsapp",
         "kind": ChannelKind.WHATSAPP_CLOUD,
@@ -41,7 +45,9 @@ def sign(body: bytes, secret: str = SECRET) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def post(client: Client, body: bytes, *, path: str = "/webhook", signature: str | None = None) -> Any:
+def post(
+    client: Client, body: bytes, *, path: str = "/webhook", signature: str | None = None
+) -> Any:
     headers = {"X-Hub-Signature-256": sign(body) if signature is None else signature}
     return client.post(path, data=body, content_type="application/json", headers=headers)
 
