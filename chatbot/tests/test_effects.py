@@ -1,4 +1,4 @@
-"""What each payload file must lead to: bytes posted to /webhook, rows and calls looked at afterwards.
+"""What each payload file must lead to: bytes posted to /webhook, then rows and calls looked at.
 
 `expectations.json` says what; here each of its notes is an assertion. Every file is posted a second
 time, which must change nothing. A file without an entry in EFFECTS fails.
@@ -288,7 +288,7 @@ def revokes_the_original(world: World) -> None:
 
 
 def stands_in_the_history(world: World) -> None:
-    """A person answered from the phone: outbound, by a person, and the bot is silent from now on."""
+    """A person answered from the phone: outbound, and the bot is silent from now on."""
     row = MessageLog.objects.outbound().get(provider_id=EXPECTED[world.name]["provider_id"])
     assert (row.author, row.status) == ("attendant", "sent")
     assert row.text == EXPECTED[world.name]["text"]
@@ -387,6 +387,35 @@ def is_ignored_group(world: World) -> None:
     assert world.calls == []
 
 
+def keeps_the_file_name(world: World) -> None:
+    name = _message(world.name)["document"]["filename"]
+    has_media(filename=name)(world)
+
+
+def keeps_the_place(world: World) -> None:
+    place = _message(world.name)["location"]
+    stored = world.inbound.payload["location"]
+    assert {key: stored[key] for key in place if key in stored} == place
+
+
+def keeps_the_cards(world: World) -> None:
+    assert world.inbound.payload["contacts"] == _message(world.name)["contacts"]
+
+
+def keeps_the_form(world: World) -> None:
+    inner = _message(world.name)["interactive"]["nfm_reply"]["response_json"]
+    assert world.inbound.payload["form"] == json.loads(inner)
+
+
+def keeps_the_broken_form(world: World) -> None:
+    inner = _message(world.name)["interactive"]["nfm_reply"]["response_json"]
+    assert world.inbound.payload["form_raw"] == inner
+
+
+def keeps_the_order(world: World) -> None:
+    assert world.inbound.payload["order"] == _message(world.name)["order"]
+
+
 def _sent(provider_id: str, **fields: Any) -> dict[str, Any]:
     return {"provider_id": provider_id, **fields}
 
@@ -434,18 +463,12 @@ EFFECTS: dict[str, Effect] = {
     "message_audio_voice.json": Effect((is_stored("voice"), has_media(), *MEDIA)),
     "message_voice_legacy.json": Effect((is_stored("voice"), has_media(), *MEDIA)),
     "message_video_caption.json": Effect((is_stored("video"), has_media(), *MEDIA)),
-    "message_document_accented_filename.json": Effect(
-        (is_stored("document"), lambda world: keeps_the_file_name(world))
-    ),
+    "message_document_accented_filename.json": Effect((is_stored("document"), keeps_the_file_name)),
     "message_sticker_animated.json": Effect((is_stored("sticker"), has_media(), *MEDIA)),
-    "message_location_pin.json": Effect(
-        (is_stored("location"), is_a_turn, lambda world: keeps_the_place(world))
-    ),
-    "message_location_place.json": Effect(
-        (is_stored("location"), is_a_turn, lambda world: keeps_the_place(world))
-    ),
+    "message_location_pin.json": Effect((is_stored("location"), is_a_turn, keeps_the_place)),
+    "message_location_place.json": Effect((is_stored("location"), is_a_turn, keeps_the_place)),
     "message_contacts.json": Effect(
-        (is_stored("contacts"), is_a_turn, knows(ANTONIO), lambda world: keeps_the_cards(world))
+        (is_stored("contacts"), is_a_turn, knows(ANTONIO), keeps_the_cards)
     ),
     "message_contacts_request_contact_info.json": Effect(
         (is_stored("contacts"), links_the_own_phone)
@@ -457,10 +480,10 @@ EFFECTS: dict[str, Effect] = {
     "message_interactive_button_reply.json": Effect(CHOICE),
     "message_interactive_list_reply.json": Effect((is_stored("list_reply"), is_a_turn)),
     "message_interactive_nfm_reply.json": Effect(
-        (is_stored("flow_reply"), is_a_turn, lambda world: keeps_the_form(world))
+        (is_stored("flow_reply"), is_a_turn, keeps_the_form)
     ),
     "message_interactive_nfm_reply_invalid_json.json": Effect(
-        (is_stored("flow_reply"), is_a_turn, lambda world: keeps_the_broken_form(world))
+        (is_stored("flow_reply"), is_a_turn, keeps_the_broken_form)
     ),
     "message_interactive_without_body.json": Effect(UNSUPPORTED),
     "message_interactive_unknown_subtype.json": Effect(UNSUPPORTED),
@@ -477,9 +500,7 @@ EFFECTS: dict[str, Effect] = {
         (is_stored("reaction_removed"), is_not_answered, shows_the_reaction("")),
         sent=_sent("", reaction="❤️"),
     ),
-    "message_order.json": Effect(
-        (is_stored("order"), is_a_turn, lambda world: keeps_the_order(world))
-    ),
+    "message_order.json": Effect((is_stored("order"), is_a_turn, keeps_the_order)),
     "system_user_changed_number.json": Effect(
         (is_linked(JULIA, JULIA_ID, "5511990000011", "BR.10000000000000000011"),),
         first=("message_text.json",),
@@ -547,35 +568,6 @@ EFFECTS: dict[str, Effect] = {
     "malformed_timestamp.json": Effect((stores_both,)),
     "malformed_empty_entry.json": Effect((leaves_nothing,)),
 }
-
-
-def keeps_the_file_name(world: World) -> None:
-    name = _message(world.name)["document"]["filename"]
-    has_media(filename=name)(world)
-
-
-def keeps_the_place(world: World) -> None:
-    place = _message(world.name)["location"]
-    stored = world.inbound.payload["location"]
-    assert {key: stored[key] for key in place if key in stored} == place
-
-
-def keeps_the_cards(world: World) -> None:
-    assert world.inbound.payload["contacts"] == _message(world.name)["contacts"]
-
-
-def keeps_the_form(world: World) -> None:
-    inner = _message(world.name)["interactive"]["nfm_reply"]["response_json"]
-    assert world.inbound.payload["form"] == json.loads(inner)
-
-
-def keeps_the_broken_form(world: World) -> None:
-    inner = _message(world.name)["interactive"]["nfm_reply"]["response_json"]
-    assert world.inbound.payload["form_raw"] == inner
-
-
-def keeps_the_order(world: World) -> None:
-    assert world.inbound.payload["order"] == _message(world.name)["order"]
 
 
 # --- The tests ---------------------------------------------------------------------------------
