@@ -1,10 +1,12 @@
 """The console in a real browser: what only a browser notices."""
 
 import re
+import threading
 from collections.abc import Iterator
 
 import pytest
 from django.core.management import call_command
+from django.db import connections
 from django.urls import reverse
 
 from chatbot.documents import asks_for_tags, document_of
@@ -33,15 +35,6 @@ ARGUMENTS = [
 
 
 @pytest.fixture
-def browser(chromium_path) -> Iterator:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
 def site(live_server, transactional_db):
     departments.forget()
     document_of.cache_clear()
@@ -50,7 +43,27 @@ def site(live_server, transactional_db):
     ana = recipes.ana()
     ana.set_password(PASSWORD)
     ana.save()
-    return live_server.url
+    yield live_server.url
+    _wait_for_the_server()
+
+
+def _wait_for_the_server() -> None:
+    """Each connection of the browser has a thread with a database connection of its own, which
+    must be closed before PostgreSQL lets the test database go."""
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(timeout=10)
+
+
+@pytest.fixture
+def browser(chromium_path, site) -> Iterator:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+        # Beside Playwright's event loop the test had a connection of its own.
+        connections.close_all()
 
 
 @pytest.fixture
