@@ -3,6 +3,7 @@
 from rest_framework.routers import SimpleRouter
 
 from chatbot import api as chatbot
+from leads.api import LeadViewSet
 from users.api import DepartmentViewSet, UserViewSet
 
 
@@ -18,5 +19,6 @@ router = EitherSlashRouter()
 router.register("messages", chatbot.MessageViewSet, basename="message")
 router.register("flow-logs", chatbot.FlowLogViewSet, basename="flow-log")
 router.register("flows", chatbot.FlowViewSet, basename="flow")
+router.register("leads", LeadViewSet, basename="lead")
 router.register("departments", DepartmentViewSet, basename="department")
 router.register("users", UserViewSet, basename="user")

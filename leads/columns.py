@@ -33,7 +33,7 @@ def as_e164(canonical: str) -> str:
 
 
 def as_column(field: str, text: str) -> str | None:
-    """The value to store in the column `field`; None when this text is not such a value."""
+    """The value for the column `field`; None when this text is not such a value."""
     value = CLEANERS[field](clean(text)) if text.strip() else ""
     limit = _length_of(field)
     return None if value is None or (limit and len(value) > limit) else value

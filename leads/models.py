@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
+from leads.phones import canonical_phone, parse_typed
 from users.permissions import ticket_scope
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ class LeadQuerySet(models.QuerySet["Lead"]):
     def real(self) -> LeadQuerySet:
         """Without the fictitious people of the simulator."""
         return self.filter(is_simulated=False)
+
+    def with_phone(self, text: str) -> LeadQuerySet:
+        """Known by this number, however it is written: typed by a person, or by a channel."""
+        number = canonical_phone((parse_typed(text) or text).removeprefix("+"))
+        by_channel = Identity.objects.filter(scheme=Scheme.PHONE, address=number)
+        return self.filter(Q(phone=f"+{number}") | Q(pk__in=by_channel.values("lead")))
 
     def visible_to(self, user: User | AnonymousUser) -> LeadQuerySet:
         """Admins see all; attendants the leads they keep and those of tickets they see."""

@@ -105,7 +105,7 @@ def resolve_lead(
         known = _known(by_key)
     lead = _whose(known)
     identities = [identity for identity in known if identity.lead_id == lead.pk]
-    _note_reachable(identities, by_key)
+    _note_reachable(identities, by_key, at=at)
     identities += _add_missing(lead, by_key, known)
     _complete(lead, name=columns.as_name(name), phone=_phone_of(identities))
     return _resolved(lead, identities, by_key, created=False)
@@ -195,12 +195,16 @@ def _key(identity: Identity) -> Key:
     return identity.scheme, identity.scope, identity.address
 
 
-def _note_reachable(identities: Sequence[Identity], by_key: Mapping[Key, AddressLike]) -> None:
-    """Keep the form last received; who writes can be reached."""
+def _note_reachable(
+    identities: Sequence[Identity], by_key: Mapping[Key, AddressLike], *, at: datetime
+) -> None:
+    """Keep the form last received; who wrote since can be reached."""
     for identity in identities:
         send_to = by_key[_key(identity)].send_to or identity.send_to
-        if identity.send_to != send_to or identity.unreachable_at is not None:
-            identity.send_to, identity.unreachable_at = send_to, None
+        is_back = identity.unreachable_at is not None and identity.unreachable_at <= at
+        if identity.send_to != send_to or is_back:
+            identity.send_to = send_to
+            identity.unreachable_at = None if is_back else identity.unreachable_at
             identity.save(update_fields=["send_to", "unreachable_at"])
 
 
@@ -279,7 +283,7 @@ def create_lead(  # noqa: PLR0913  # keyword-only
     _set_fields(lead, fields, may_clear=True)
     lead.save(force_insert=True)
     lead.status_changes.create(to_status=lead.status, actor=actor)
-    lead.tags.add(*(get_or_create_tag(name) for name in tags))
+    lead.tags.add(*get_or_create_tags(tags))
     return lead
 
 
@@ -289,6 +293,7 @@ def update_lead(  # noqa: PLR0913  # keyword-only
     *,
     fields: Mapping[str, str] | None = None,
     status: str = "",
+    tags: Sequence[str] | None = None,
     add_tags: Sequence[str] = (),
     remove_tags: Sequence[str] = (),
     consent: str = "",
@@ -301,15 +306,17 @@ def update_lead(  # noqa: PLR0913  # keyword-only
 
     A field that is no column, or a text that its column cannot hold (an e-mail that is none), is
     kept in `attributes`. Without `actor` (the bot) an empty text clears nothing and the status
-    only moves forward.
+    only moves forward. `tags` replaces all of them.
     """
     _lock(lead)
     changed = _set_fields(lead, fields or {}, may_clear=actor is not None)
     changed += _set_status(lead, status, actor=actor, reason=reason) if status else []
     if changed:
         lead.save(update_fields=[*changed, "updated_at"])
+    if tags is not None:
+        lead.tags.set(get_or_create_tags(tags))
     if add_tags:
-        lead.tags.add(*(get_or_create_tag(name) for name in add_tags if columns.clean(name)))
+        lead.tags.add(*get_or_create_tags(name for name in add_tags if columns.clean(name)))
     if remove_tags:
         lead.tags.remove(*Tag.objects.filter(_named(remove_tags)))
     if consent:
@@ -318,8 +325,12 @@ def update_lead(  # noqa: PLR0913  # keyword-only
 
 
 @transaction.atomic
-def set_attendant(lead: Lead, *, attendant: User | None) -> Lead:
-    """Who usually takes care of this lead."""
+def set_attendant(lead: Lead, *, attendant: User | None, actor: User | None) -> Lead:
+    """Say who usually takes care of this lead, and so may always see it. Admins say it."""
+    if actor is not None and not actor.is_admin:
+        raise LeadRefusal(
+            _("Only administrators say who takes care of a lead."), code="not_allowed", status=403
+        )
     lead.attendant = attendant
     lead.save(update_fields=["attendant", "updated_at"])
     return lead
@@ -374,13 +385,24 @@ def add_note(lead: Lead, *, author: User | None, text: str) -> Note:
     return lead.notes.create(author=author, text=columns.clean(text))
 
 
-def get_or_create_tag(name: str) -> Tag:
-    """The tag of this name, whatever its case; of two that create it at once, one wins."""
-    cleaned = columns.clean(name)[:40].strip()
-    if not cleaned:
+def get_or_create_tags(names: Iterable[str]) -> list[Tag]:
+    """The tags of these names, whatever their case, in three statements at most.
+
+    Of two that create the same tag at once, one wins. Raises LeadRefusal for a name of nothing.
+    """
+    wanted = list(dict.fromkeys(columns.clean(name)[:40].strip() for name in names))
+    if not wanted:
+        return []
+    if not all(wanted):
         raise LeadRefusal(_("The tag has no name."), code="empty_tag", status=400)
-    known = Tag.objects.filter(name__iexact=cleaned).first()
-    return known or Tag.objects.get_or_create(name=cleaned)[0]
+    Tag.objects.bulk_create([Tag(name=name) for name in _unknown(wanted)], ignore_conflicts=True)
+    return list(Tag.objects.filter(_named(wanted)))
+
+
+def _unknown(names: Sequence[str]) -> list[str]:
+    known = Tag.objects.filter(_named(names)).values_list("name", flat=True)
+    seen = {name.casefold() for name in known}
+    return [name for name in names if name.casefold() not in seen]
 
 
 def _named(names: Iterable[str]) -> Q:
@@ -401,10 +423,12 @@ def _set_fields(lead: Lead, fields: Mapping[str, str], *, may_clear: bool) -> li
         if not columns.clean(text) and not may_clear:
             continue
         value = columns.as_column(field, text) if field in columns.CLEANERS else None
-        if value is None:
+        if value is None and columns.clean(text):
             attributes[columns.clean(field)[:60]] = columns.clean(text)
             continue
         attributes.pop(field, None)
+        if value is None:
+            continue
         if getattr(lead, field) != value:
             setattr(lead, field, value)
             changed.append(field)

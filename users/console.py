@@ -98,6 +98,10 @@ class ReadOnlyTabularInline(admin.TabularInline):
     max_num = 0
     can_delete = False
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """All of them, so that those a form never has (auto_now_add) can be shown too."""
+        return self.readonly_fields or self.fields or ()
+
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 

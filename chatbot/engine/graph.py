@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from chatbot.engine.kinds import SubFlow
+from chatbot.engine.kinds import AnyNode, Start, SubFlow
 from chatbot.engine.nodes import FlowDocument
 
 _ASKS = frozenset(("customer", "wait", "handler", "http"))  # where a word may be heard
@@ -21,7 +21,7 @@ class Edge:
 
 class Graph:
     """The connected exits of a flow. A word that works anywhere is an exit, called `word`, of every
-    node that waits, since that is where it can be said."""
+    node where it can be said: those that wait, and a start that listens for one."""
 
     def __init__(self, flow: FlowDocument) -> None:
         self.flow = flow
@@ -31,7 +31,7 @@ class Graph:
             for exit_ in node.exits():
                 if exit_.target in flow.nodes:
                     self.edges[node_id].append(Edge(node_id, exit_.name, exit_.target))
-            if node.awaits in _ASKS or isinstance(node, SubFlow):
+            if _hears_words(node):
                 self.edges[node_id] += [Edge(node_id, "word", target) for target in heard]
         self.paths = self._shortest_paths()
 
@@ -107,3 +107,9 @@ class Graph:
         """The nodes that lead to the origin and come from it."""
         forward = set(self.paths_from(origin, allowed))
         return {one for one in forward if one == origin or origin in self.paths_from(one, allowed)}
+
+
+def _hears_words(node: AnyNode) -> bool:
+    if isinstance(node, Start):
+        return node.answers_words
+    return node.awaits in _ASKS or isinstance(node, SubFlow)

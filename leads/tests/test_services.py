@@ -537,7 +537,7 @@ def test_a_tag_made_by_many_at_once_is_one_tag():
     def make(_number):
         try:
             together.wait()
-            return services.get_or_create_tag("vip").pk
+            return services.get_or_create_tags(["vip"])[0].pk
         finally:
             connection.close()
 

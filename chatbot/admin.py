@@ -1,0 +1,505 @@
+"""Flows, logs and the outbox in the console. What was said can be read here, never changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.paginator import Paginator
+from django.db import connection
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from chatbot import delivery, flows_service, reprocessing
+from chatbot.forms import FlowForm
+from chatbot.models import (
+    FailedEvent,
+    FailedEventState,
+    Flow,
+    FlowLog,
+    FlowRun,
+    FlowVersion,
+    Media,
+    MessageLog,
+    MessageStatus,
+    MessageTemplate,
+    Task,
+    TaskStatus,
+    Trigger,
+    Worker,
+)
+from users.console import ReadOnlyModelAdmin, ReadOnlyTabularInline, VisibleModelAdmin
+from users.errors import DomainError
+from users.permissions import person
+
+UNCONFIRMED = "unconfirmed"
+WORKER_SILENCE = timedelta(minutes=1)
+BODY_SHOWN = 20_000
+HEAVY_OF_SESSION = (
+    "session__context",
+    "session__flow_state",
+    "session__channel__credentials",
+    "session__channel__settings",
+)
+TEXT_SHOWN = 80
+
+
+class CappedPaginator(Paginator):
+    """Counts no further than anybody pages: a log grows for ever, its count must not cost more."""
+
+    MOST = 10_000
+
+    object_list: QuerySet[Any]
+
+    @cached_property
+    def count(self) -> int:
+        return self.object_list[: self.MOST].count()
+
+
+class LogAdmin(ReadOnlyModelAdmin):
+    """A table that only grows. `heavy` is what a list never shows: read when a row is opened."""
+
+    paginator = CappedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+    heavy: tuple[str, ...] = ()
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer(*self.heavy)
+
+
+# --- Flows ----------------------------------------------------------------------------------------
+
+
+class TriggerInline(admin.TabularInline):
+    model = Trigger
+    extra = 0
+
+
+class FlowVersionInline(ReadOnlyTabularInline):
+    model = FlowVersion
+    fields = ["number", "published_at", "published_by", "note"]
+    show_change_link = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FlowVersion]:
+        versions = super().get_queryset(request).select_related("published_by")
+        return versions.defer("document").order_by("-number")
+
+
+@admin.register(Flow)
+class FlowAdmin(VisibleModelAdmin):
+    """The draft is edited as JSON here; what customers get changes by publishing alone."""
+
+    form = FlowForm
+    list_display = [
+        "name",
+        "slug",
+        "version_on_air",
+        "waiting_draft",
+        "draft_saved_by",
+        "is_active",
+    ]
+    list_filter = ["is_active"]
+    list_select_related = ["published", "draft_saved_by"]
+    search_fields = ["name", "slug", "description"]
+    ordering = ["name"]
+    prepopulated_fields = {"slug": ["name"]}
+    readonly_fields = ["version_on_air", "draft_saved_at", "draft_saved_by", "findings", "stored"]
+    fieldsets = [
+        (None, {"fields": ["name", "slug", "description", "is_active", "version_on_air"]}),
+        (_("Draft"), {"fields": ["findings", "document", "revision"]}),
+        (
+            _("Draft as it is stored"),
+            {"classes": ["collapse"], "fields": ["draft_saved_at", "draft_saved_by", "stored"]},
+        ),
+    ]
+    add_fieldsets = [(None, {"fields": ["name", "slug", "description", "document", "revision"]})]
+    inlines = [TriggerInline, FlowVersionInline]
+    actions = ["publish"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
+        return super().get_queryset(request).defer("draft", "published__document")
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Flow | None:
+        """Locked while a form is saved: nobody's draft slips in between its check and the save."""
+        flow = super().get_object(request, object_id, from_field)
+        if flow is not None and request.method == "POST" and connection.in_atomic_block:
+            rows = self.get_queryset(request).select_for_update(no_key=True, of=("self",))
+            flow = rows.filter(pk=flow.pk).first()
+        return flow
+
+    def get_fieldsets(self, request: HttpRequest, obj: Flow | None = None) -> Any:
+        return self.fieldsets if obj else self.add_fieldsets
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Flow | None = None) -> Any:
+        """Documents name the flow by its slug: it stays."""
+        return ["slug", *self.readonly_fields] if obj else self.readonly_fields
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Flow | None = None) -> Any:
+        return {} if obj else self.prepopulated_fields
+
+    def get_inlines(self, request: HttpRequest, obj: Flow | None) -> Any:
+        return self.inlines if obj else []
+
+    def save_model(self, request: HttpRequest, obj: Flow, form: FlowForm, change: bool) -> None:
+        changed = [name for name in form.changed_data if name not in ("document", "revision")]
+        if not change:
+            obj.save()
+        elif changed:
+            obj.save(update_fields=changed)
+        if "document" in form.changed_data or not change:
+            flows_service.save_draft(
+                obj,
+                form.cleaned_data["document"],
+                user=person(request),
+                revision=obj.draft_revision,
+            )
+
+    @admin.display(description=_("on air"))
+    def version_on_air(self, flow: Flow) -> str:
+        return f"v{flow.published.number}" if flow.published else "–"
+
+    @admin.display(description=_("draft waits"), boolean=True)
+    def waiting_draft(self, flow: Flow) -> bool:
+        """Saved after what is on air was published."""
+        if flow.published is None:
+            return True
+        saved_at = flow.draft_saved_at
+        return saved_at is not None and saved_at > flow.published.published_at
+
+    @admin.display(description=_("findings"))
+    def findings(self, flow: Flow) -> SafeString | str:
+        found = flows_service.check(flow)
+        if not found:
+            return gettext("Nothing found: the draft can be published.")
+        severities = {"error": _("error"), "warning": _("warning"), "hint": _("hint")}
+        lines = ((severities[one.severity], one.sentence) for one in found)
+        return format_html(
+            "<ul>{}</ul>", format_html_join("", "<li><strong>{}</strong> {}</li>", lines)
+        )
+
+    @admin.display(description=_("stored draft"))
+    def stored(self, flow: Flow) -> SafeString:
+        return _as_json(flow.draft)
+
+    @admin.action(description=_("Publish the draft"), permissions=["change"])
+    def publish(self, request: HttpRequest, flows: QuerySet[Flow]) -> None:
+        for flow in flows:
+            try:
+                version = flows_service.publish(flow, user=person(request))
+            except DomainError as refusal:
+                self.message_user(request, f"{flow}: {refusal.message}", messages.ERROR)
+            else:
+                text = gettext("%(flow)s is on air as version %(number)s.")
+                told = text % {"flow": flow, "number": version.number}
+                self.message_user(request, told, messages.SUCCESS)
+
+
+@admin.register(FlowVersion)
+class FlowVersionAdmin(ReadOnlyModelAdmin):
+    visible_through = "flow"
+    list_display = ["__str__", "flow", "number", "published_at", "published_by", "note"]
+    list_filter = ["flow"]
+    list_select_related = ["flow", "published_by"]
+    search_fields = ["flow__name", "flow__slug", "note"]
+    fields = ["flow", "number", "published_at", "published_by", "note", "shown_document"]
+    readonly_fields = ["shown_document"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FlowVersion]:
+        return super().get_queryset(request).defer("document", "flow__draft")
+
+    @admin.display(description=_("document"))
+    def shown_document(self, version: FlowVersion) -> SafeString:
+        return _as_json(version.document)
+
+
+@admin.register(Trigger)
+class TriggerAdmin(VisibleModelAdmin):
+    visible_through = "flow"
+    list_display = ["kind", "flow", "words", "channel", "calendar", "priority", "is_active"]
+    list_filter = ["kind", "is_active", "channel"]
+    list_select_related = ["flow", "channel", "calendar"]
+    search_fields = ["flow__name", "flow__slug"]
+    autocomplete_fields = ["flow"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Trigger]:
+        return super().get_queryset(request).defer("flow__draft")
+
+    @admin.display(description=_("keywords"))
+    def words(self, trigger: Trigger) -> str:
+        return ", ".join(map(str, trigger.keywords))
+
+
+@admin.register(FlowRun)
+class FlowRunAdmin(LogAdmin):
+    visible_through = "session"
+    list_display = ["id", "session_link", "version", "trigger", "started_at", "finished_at"]
+    list_filter = ["version__flow", "started_at", "session__is_simulated"]
+    list_select_related = ["session__lead", "session__channel", "version__flow", "trigger__flow"]
+    search_fields = ["session__lead__name", "session__lead__phone"]
+    heavy = (
+        *HEAVY_OF_SESSION,
+        "version__document",
+        "version__flow__draft",
+        "trigger__flow__draft",
+    )
+
+    @admin.display(description=_("session"))
+    def session_link(self, run: FlowRun) -> SafeString:
+        return _conversation_link(run)
+
+
+# --- Logs -----------------------------------------------------------------------------------------
+
+
+@admin.register(FlowLog)
+class FlowLogAdmin(LogAdmin):
+    list_display = ["created_at", "session_link", "seq", "kind", "node", "next_node", "duration"]
+    list_filter = ["kind", "created_at", "session__is_simulated"]
+    list_select_related = ["session__lead", "session__channel"]
+    search_fields = ["=node", "=next_node", "session__lead__name", "session__lead__phone"]
+    search_help_text = _("Step, or name or phone of the lead.")
+    fields = [
+        "session_link",
+        "seq",
+        "kind",
+        "run",
+        "created_at",
+        "duration",
+        "node",
+        "next_node",
+        "message",
+        "trace",
+        "effects",
+        "context_set",
+        "context_unset",
+        "state",
+    ]
+    readonly_fields = ["session_link", "duration"]
+    heavy = (*HEAVY_OF_SESSION, "message", "effects", "trace", "state", "context_set")
+
+    @admin.display(description=_("session"))
+    def session_link(self, row: FlowLog) -> SafeString:
+        return _conversation_link(row)
+
+    @admin.display(description=_("duration"))
+    def duration(self, row: FlowLog) -> str:
+        return f"{row.duration_us / 1000:.1f} ms"
+
+
+@admin.register(MessageLog)
+class MessageLogAdmin(LogAdmin):
+    list_display = [
+        "created_at",
+        "session_link",
+        "direction",
+        "author",
+        "kind",
+        "short_text",
+        "status",
+        "error_code",
+    ]
+    list_filter = [
+        "direction",
+        "status",
+        "author",
+        "channel",
+        "created_at",
+        "session__is_simulated",
+    ]
+    list_select_related = ["session__lead", "session__channel"]
+    search_fields = ["text", "=provider_id", "session__lead__name", "session__lead__phone"]
+    search_help_text = _("Text, provider id, or name or phone of the lead.")
+    exclude = ["session", "locked_until"]
+    readonly_fields = ["session_link"]
+    heavy = (*HEAVY_OF_SESSION, "payload", "pricing")
+    actions = ["send_again"]
+
+    def has_reply_permission(self, request: HttpRequest) -> bool:
+        return person(request).has_perm("chatbot.add_messagelog")
+
+    @admin.display(description=_("session"))
+    def session_link(self, message: MessageLog) -> SafeString:
+        return _conversation_link(message)
+
+    @admin.display(description=_("text"))
+    def short_text(self, message: MessageLog) -> str:
+        return Truncator(message.text).chars(TEXT_SHOWN)
+
+    @admin.action(description=_("Send again (not confirmed)"), permissions=["reply"])
+    def send_again(self, request: HttpRequest, rows: QuerySet[MessageLog]) -> None:
+        unconfirmed = rows.filter(status=MessageStatus.FAILED, error_code=UNCONFIRMED)
+        count = _each(
+            self,
+            request,
+            unconfirmed.order_by("id"),
+            lambda message: delivery.send_again(message, user=person(request)),
+        )
+        text = ngettext("%(count)d message sent again.", "%(count)d messages sent again.", count)
+        self.message_user(request, text % {"count": count}, _level(count))
+
+
+@admin.register(Media)
+class MediaAdmin(LogAdmin):
+    visible_through = "message"
+    list_display = ["id", "file_link", "mime_type", "size", "status", "message", "fetched_at"]
+    list_filter = ["status"]
+    list_select_related = ["message"]
+    search_fields = ["filename", "=sha256", "=provider_id"]
+    fields = [
+        "message",
+        "file_link",
+        "filename",
+        "mime_type",
+        "size",
+        "sha256",
+        "status",
+        "error",
+        "provider_id",
+        "fetched_at",
+    ]
+    readonly_fields = ["file_link"]
+    heavy = ("message__payload", "message__text")
+
+    @admin.display(description=_("file"))
+    def file_link(self, media: Media) -> SafeString | str:
+        """By way of the conversation's address, which looks who asks."""
+        if not media.file:
+            return str(media)
+        url = reverse("conversation_media", args=[media.pk])
+        return format_html('<a href="{}">{}</a>', url, str(media))
+
+
+# --- The outbox and what went wrong ---------------------------------------------------------------
+
+
+@admin.register(Task)
+class TaskAdmin(LogAdmin):
+    list_display = ["id", "kind", "session_link", "status", "run_at", "attempts", "error"]
+    list_filter = ["status", "kind", "run_at"]
+    list_select_related = ["session__lead", "session__channel"]
+    search_fields = ["session__lead__name", "session__lead__phone", "error"]
+    exclude = ["session"]
+    readonly_fields = ["session_link"]
+    heavy = (*HEAVY_OF_SESSION, "payload")
+    actions = ["retry"]
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return person(request).is_admin
+
+    @admin.display(description=_("session"))
+    def session_link(self, task: Task) -> SafeString | str:
+        return _conversation_link(task) if task.session_id else "–"
+
+    @admin.action(description=_("Try again"), permissions=["retry"])
+    def retry(self, request: HttpRequest, chosen: QuerySet[Task]) -> None:
+        """A flow that no longer waits for the answer drops it, so trying again is never wrong."""
+        count = (
+            chosen.order_by()
+            .filter(status=TaskStatus.FAILED)
+            .update(
+                status=TaskStatus.PENDING,  # writer: a failed task has no other way back
+                run_at=timezone.now(),
+                locked_until=None,
+                attempts=0,
+                error="",
+                done_at=None,
+            )
+        )
+        text = ngettext("%(count)d task is due again.", "%(count)d tasks are due again.", count)
+        self.message_user(request, text % {"count": count}, _level(count))
+
+
+@admin.register(FailedEvent)
+class FailedEventAdmin(LogAdmin):
+    list_display = ["created_at", "channel", "error", "state", "tries", "outcome"]
+    list_filter = ["state", "channel", "created_at"]
+    list_select_related = ["channel"]
+    search_fields = ["error", "outcome"]
+    exclude = ["body", "item"]
+    readonly_fields = ["shown_item", "shown_body"]
+    heavy = ("body", "item", "details", "channel__credentials", "channel__settings")
+    actions = ["reprocess"]
+
+    def has_reprocess_permission(self, request: HttpRequest) -> bool:
+        return person(request).is_admin
+
+    @admin.display(description=_("item"))
+    def shown_item(self, event: FailedEvent) -> SafeString:
+        return _as_json(event.item)
+
+    @admin.display(description=_("body"))
+    def shown_body(self, event: FailedEvent) -> SafeString | str:
+        if event.body is None:
+            return "–"
+        text = bytes(event.body)[:BODY_SHOWN].decode("utf-8", "replace")
+        return format_html("<pre>{}</pre>", text)
+
+    @admin.action(description=_("Process again"), permissions=["reprocess"])
+    def reprocess(self, request: HttpRequest, events: QuerySet[FailedEvent]) -> None:
+        for event in events.filter(state=FailedEventState.NEW).order_by("id"):
+            outcome = reprocessing.reprocess(event, now=timezone.now())
+            done = event.state != FailedEventState.NEW
+            level = messages.SUCCESS if done else messages.WARNING
+            self.message_user(request, f"{event}: {outcome}", level)
+
+
+@admin.register(MessageTemplate)
+class MessageTemplateAdmin(VisibleModelAdmin):
+    visible_through = "channel"
+    list_display = ["name", "language", "channel", "category", "status", "synced_at"]
+    list_filter = ["status", "channel", "language", "category"]
+    list_select_related = ["channel"]
+    search_fields = ["name"]
+    readonly_fields = ["provider_id", "synced_at"]
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyModelAdmin):
+    list_display = ["name", "is_alive", "started_at", "beat_at"]
+    ordering = ["-beat_at"]
+
+    @admin.display(description=_("alive"), boolean=True)
+    def is_alive(self, worker: Worker) -> bool:
+        return worker.beat_at > timezone.now() - WORKER_SILENCE
+
+
+def _as_json(value: Any) -> SafeString:
+    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _conversation_link(row: Any) -> SafeString:
+    url = reverse("conversation", args=[row.session_id])
+    return format_html('<a href="{}">{}</a>', url, row.session)
+
+
+def _each(
+    screen: admin.ModelAdmin, request: HttpRequest, rows: Iterable[Any], act: Callable[[Any], Any]
+) -> int:
+    """Do it to each row; a refusal is shown and the rest goes on. How many it was done to."""
+    count = 0
+    for row in rows:
+        try:
+            act(row)
+        except DomainError as refusal:
+            screen.message_user(request, f"{row}: {refusal.message}", messages.ERROR)
+        else:
+            count += 1
+    return count
+
+
+def _level(count: int) -> int:
+    return messages.SUCCESS if count else messages.WARNING
