@@ -29,6 +29,8 @@ def main(arguments: list[str]) -> int:
 
 
 def check() -> list[str]:
+    if not (ROOT / CATALOGUE).exists():
+        return ["does not exist: make messages, then translate"]
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "project"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*LEFT_OUT))
