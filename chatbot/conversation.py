@@ -37,10 +37,10 @@ from chatbot.sentences import sentence
 from chatbot.silence import is_over
 from chatbot.turn import Turn
 from leads.models import LeadSource
-from leads.services import Resolved, link_identities, record_referral, resolve_lead
+from leads.services import Resolved, having, link_identities, record_referral, resolve_lead
 from sessions_app.models import Channel, Owner, Session
 from sessions_app.services import (
-    lock_live_session,
+    lock_live_sessions_of,
     lock_session,
     note_inbound,
     note_outbound,
@@ -195,8 +195,9 @@ def _store(place: _Place, item: InboundMessage, failure: Exception | None = None
     """One item in one transaction. Raises _Duplicate, which rolls all of it back."""
     channel, now = place.channel, place.now
     at = min(item.at or now, now)
+    locked = _lock(channel, item)
     resolved = _resolve(channel, item, at)
-    session = _session_for(channel, resolved, item, at=at)
+    session = _session_for(channel, resolved, item, locked, at=at)
     row = _insert_inbound(session, resolved, item, at=at, now=now)
     changed = _note(session, resolved, item, at=at, now=now)
     turn = Turn(session, now=now, is_first_contact=resolved.created)
@@ -221,28 +222,34 @@ def _resolve(channel: Channel, item: InboundMessage, at: datetime) -> Resolved:
     return resolved
 
 
-def _session_for(
-    channel: Channel, resolved: Resolved, item: InboundMessage, *, at: datetime
-) -> Session:
-    """The locked session that the item belongs to."""
+def _lock(channel: Channel, item: InboundMessage) -> list[Session]:
+    """The sessions that the item may belong to, locked before anything about them is read: who had
+    to wait sees the lead as it is now."""
     if item.kind in history.HISTORY_KINDS:
         target = history.target_of(channel, item)
         if target is not None:
-            return lock_session(target.session_id)
-    session = lock_live_session(lead_id=resolved.lead.pk, channel_id=channel.pk)
-    if session is None:
-        if not resolved.created:
-            # The lead may have been merged while we waited for the lock: look again.
-            resolved = _resolve(channel, item, at)
-        session = open_session(
-            lead=resolved.lead, channel=channel, identity=resolved.identity, at=at
-        )
-    elif item.kind in ADVANCING_KINDS and is_over(session, at):
+            return [lock_session(target.session_id)]
+    addresses = intake.scoped(item.sender.addresses, channel)
+    return lock_live_sessions_of(having(addresses), channel_id=channel.pk)
+
+
+def _session_for(
+    channel: Channel,
+    resolved: Resolved,
+    item: InboundMessage,
+    locked: list[Session],
+    *,
+    at: datetime,
+) -> Session:
+    """The locked session that the item belongs to: the live one, or a new one."""
+    session = next((one for one in locked if one.lead_id == resolved.lead.pk), None)
+    if session is not None:
+        session.lead, session.channel = resolved.lead, channel
+        if item.kind not in ADVANCING_KINDS or not is_over(session, at):
+            return session
         Turn(session, now=at).end_idle()
-        session = open_session(
-            lead=resolved.lead, channel=channel, identity=resolved.identity, at=at
-        )
-    session.channel = channel
+    session = open_session(lead=resolved.lead, channel=channel, identity=resolved.identity, at=at)
+    session.lead, session.channel = resolved.lead, channel
     return session
 
 

@@ -111,16 +111,25 @@ def resolve_lead(
     return _resolved(lead, identities, by_key, created=False)
 
 
+def having(addresses: Sequence[AddressLike]) -> Q:
+    """The condition on Identity that it is one of these addresses."""
+    return _at_any(_by_key(addresses))
+
+
+def _at_any(keys: Iterable[Key]) -> Q:
+    return reduce(
+        or_, (Q(scheme=scheme, scope=scope, address=address) for scheme, scope, address in keys)
+    )
+
+
 def _by_key(addresses: Iterable[AddressLike]) -> dict[Key, AddressLike]:
     return {(one.scheme, one.scope, one.address): one for one in addresses if one.address}
 
 
 def _known(by_key: Iterable[Key]) -> list[Identity]:
     """The identities at these addresses, each with its lead (the winner's, if it was merged)."""
-    at_any = reduce(
-        or_, (Q(scheme=scheme, scope=scope, address=address) for scheme, scope, address in by_key)
-    )
-    identities = list(Identity.objects.filter(at_any).select_related("lead").order_by("pk"))
+    rows = Identity.objects.filter(_at_any(by_key)).select_related("lead").order_by("pk")
+    identities = list(rows)
     for identity in identities:
         while identity.lead.merged_into is not None:
             identity.lead = identity.lead.merged_into

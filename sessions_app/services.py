@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
@@ -29,13 +30,21 @@ class SessionConflict(DomainError):
 
 
 def lock_session(pk: int) -> Session:
-    """The session with its lead, channel and identity, locked until the transaction ends."""
+    """The session, locked until the transaction ends. Its lead, channel and identity are read when
+    they are asked for, hence after the lock: a join would show them as they were before a wait."""
     return _locked().get(pk=pk)
 
 
 def lock_live_session(*, lead_id: int, channel_id: int) -> Session | None:
     """The live session of this lead on this channel, locked; None when there is none."""
     return _locked().live().filter(lead_id=lead_id, channel_id=channel_id).first()
+
+
+def lock_live_sessions_of(identities: Q, *, channel_id: int) -> list[Session]:
+    """The live sessions on this channel of whoever has these identities (a condition on Identity),
+    locked in the order of their ids, in one statement: usually one or none."""
+    whose = Identity.objects.filter(identities).values("lead")
+    return list(_locked().live().filter(lead__in=whose, channel_id=channel_id).order_by("id"))
 
 
 def lock_sessions_of(leads: Iterable[Lead]) -> list[Session]:
@@ -185,9 +194,7 @@ def cut_preview(text: str) -> str:
 
 
 def _locked() -> SessionQuerySet:
-    rows = Session.objects.select_for_update(no_key=True, of=("self",))
-    # Nobody who holds a session lock needs the secrets, and decrypting them takes time.
-    return rows.select_related("lead", "channel", "identity").defer("channel__credentials")
+    return Session.objects.select_for_update(no_key=True, of=("self",))
 
 
 def _insert_session(

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from chatbot.reprocessing import reprocess
 from chatbot.models import FailedEvent, FailedEventState
+from chatbot.reprocessing import reprocess
 
 
 class Command(BaseCommand):
