@@ -22,6 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _restore_after_flush(items)
     if os.environ["TEST_DB"] == "sqlite":
         _deselect(config, items, "postgres")
     if _chromium() is None and os.environ.get("REQUIRE_BROWSER") != "1":
@@ -34,6 +35,19 @@ def chromium_path() -> str:
     path = _chromium()
     assert path is not None, "REQUIRE_BROWSER=1, but there is no Chromium on this machine"
     return path
+
+
+def _restore_after_flush(items: list[pytest.Item]) -> None:
+    """Give every test that commits the rows that migrations made.
+
+    All or none: a test without it leaves new content types behind, with which the rows of the
+    next one collide.
+    """
+    for item in items:
+        marker = item.get_closest_marker("django_db")
+        if marker and marker.kwargs.get("transaction"):
+            options = {**marker.kwargs, "serialized_rollback": True}
+            item.add_marker(pytest.mark.django_db(**options), append=False)
 
 
 def _deselect(config: pytest.Config, items: list[pytest.Item], marker: str) -> None:

@@ -37,7 +37,7 @@ def test_a_breach_is_found(rule, path, source):
         ("doors", "tickets/services.py", "Ticket.objects.all()"),
         ("doors", "tickets/tests/test_api.py", "Ticket.objects.all()"),
         ("doors", "users/admin.py", "queryset = Tag.objects.all()  # door: tags are for everybody"),
-        ("pure-step", "chatbot/conversation.py", "step(flow, state, {}, message)"),
+        ("pure-step", "chatbot/turn.py", "step(flow, state, {}, message)"),
         ("pure-step", "chatbot/engine/replay.py", "step(flow, state, {}, message)"),
         ("pure-step", "chatbot/delivery.py", "next_step(flow)"),
         ("writers", "tickets/services.py", "ticket.status = 'closed'"),
