@@ -399,7 +399,8 @@ def get_or_create_tags(names: Iterable[str]) -> list[Tag]:
 
     Of two that create the same tag at once, one wins. Raises LeadRefusal for a name of nothing.
     """
-    wanted = list(dict.fromkeys(columns.clean(name)[:40].strip() for name in names))
+    written = (columns.clean(name)[:40].strip() for name in names)
+    wanted = list({name.casefold(): name for name in written}.values())
     if not wanted:
         return []
     if not all(wanted):

@@ -86,7 +86,9 @@ class BusinessHours(models.Model):
         ordering = ["weekday", "opens_at"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(closes_at__gt=F("opens_at")), name="users_hours_order"
+                condition=Q(closes_at__gt=F("opens_at")),
+                name="users_hours_order",
+                violation_error_message=_("The closing time must be after the opening time."),
             ),
             models.CheckConstraint(condition=Q(weekday__lte=6), name="users_hours_weekday"),
         ]

@@ -366,7 +366,7 @@ def test_a_person_is_told_that_a_status_does_not_exist():
 
 def test_tags_are_added_and_removed_whatever_their_case():
     lead = davi()
-    services.update_lead(lead, add_tags=["VIP", "upgrade", " "])
+    services.update_lead(lead, add_tags=["vip", "VIP", "upgrade", " "])
 
     services.update_lead(lead, add_tags=["vip"], remove_tags=["Upgrade"])
 

@@ -444,6 +444,7 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(("closes_at__gt", models.F("opens_at"))),
                         name="users_hours_order",
+                        violation_error_message="The closing time must be after the opening time.",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(("weekday__lte", 6)),

@@ -29,7 +29,7 @@ def caio(**fields: Any) -> User:
 
 def root(**fields: Any) -> User:
     """Whoever installed the program."""
-    return _person("root", role=Role.ADMIN, is_superuser=True, **fields)
+    return _person("root", **{"role": Role.ADMIN, "is_superuser": True, **fields})
 
 
 def token(user: User, *scopes: str, **fields: Any) -> tuple[ApiToken, str]:

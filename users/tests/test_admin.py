@@ -239,3 +239,20 @@ def test_groups_are_not_in_the_console(client):
     client.force_login(root())
     assert client.get("/admin/auth/group/").status_code == 404
     assert client.get(reverse("admin:users_user_add")).status_code == 200
+
+
+def test_hours_that_end_before_they_begin_are_refused_in_words(client):
+    client.force_login(ana(language="en"))
+    fields = {
+        "name": "Comercial",
+        "hours-TOTAL_FORMS": 1,
+        "hours-INITIAL_FORMS": 0,
+        "hours-0-weekday": 0,
+        "hours-0-opens_at": "18:00",
+        "hours-0-closes_at": "08:00",
+        "holidays-TOTAL_FORMS": 0,
+        "holidays-INITIAL_FORMS": 0,
+    }
+    page = client.post(reverse("admin:users_calendar_add"), fields)
+
+    assert "The closing time must be after the opening time." in page.content.decode()
