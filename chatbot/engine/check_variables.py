@@ -27,7 +27,7 @@ from chatbot.engine.kinds import (
     SubFlow,
 )
 from chatbot.engine.nodes import FlowDocument
-from chatbot.engine.render import placeholders
+from chatbot.engine.render import placeholders, variable_named
 
 _AFTER_TICKET = frozenset(("protocol", "department"))
 
@@ -174,7 +174,7 @@ def _reads_of_set(node: SetNode) -> Iterator[str]:
     for one in node.values:
         names: list[str] = []
         if one.op == "copy":
-            names = [str(one.value)]
+            names = [variable_named(one.value)]
         elif isinstance(one.value, str):
             names = [name for name, has_default in placeholders(one.value) if not has_default]
         for name in names:

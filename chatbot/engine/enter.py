@@ -33,7 +33,7 @@ from chatbot.engine.kinds import (
 )
 from chatbot.engine.limits import STACK_DEPTH
 from chatbot.engine.numbers import to_number
-from chatbot.engine.render import first_word, in_header, in_json, in_url
+from chatbot.engine.render import first_word, in_header, in_json, in_url, variable_named
 from chatbot.engine.run import Run, Trouble
 from chatbot.engine.state import Frame
 from chatbot.engine.values import as_text, storable
@@ -124,7 +124,7 @@ def _assign(run: Run, assignment: Assignment) -> None:
         case "set":
             run.remember(name, run.value_of(value))
         case "copy":
-            run.remember(name, run.known().get(as_text(value, shown=False)))
+            run.remember(name, run.known().get(variable_named(value)))
         case "add" | "subtract":
             amount = to_number(run.value_of(value)) or 0
             sign = 1 if assignment.op == "add" else -1

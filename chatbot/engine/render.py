@@ -102,6 +102,12 @@ def only_placeholder(text: str) -> str:
     return found[1] if found and found[2] is None else ""
 
 
+def variable_named(value: Any) -> str:
+    """The name in a setting that names a variable, written as `nome` or as `{{ nome }}`."""
+    text = as_text(value, shown=False)
+    return only_placeholder(text) or text.strip()
+
+
 def in_url(value: str) -> str:
     return quote(value, safe="")
 

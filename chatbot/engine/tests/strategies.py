@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -34,7 +35,7 @@ SAID = (
 PIECES = ("Oi ", "{{ x }}", "{{ y|nada }}", "{{ lead.name }}", "{{ protocol }}", "{{ z.media }}")
 
 some_texts = st.lists(st.sampled_from(PIECES), max_size=3).map("".join)
-targets = st.sampled_from((*IDS, ""))
+targets = st.one_of(*[st.sampled_from(IDS)] * 9, st.just(""))
 names = st.sampled_from(NAMES)
 said = st.sampled_from(SAID)
 values = st.one_of(
@@ -113,15 +114,7 @@ assignments = st.fixed_dictionaries(
         "value": st.sampled_from(("x", "{{ y }}", "{{ z }} {{ x }}", 2, 0.5, True, None, 10**17)),
     }
 )
-nodes = st.one_of(
-    node("start", next=targets, save_as=st.sampled_from((*NAMES, ""))),
-    node("send", text=some_texts, next=targets),
-    node(
-        "send",
-        text=some_texts,
-        media=st.just({"kind": "image", "url": "https://x.io/{{ x }}"}),
-        next=targets,
-    ),
+asking = st.one_of(
     node(
         "ask",
         text=some_texts,
@@ -142,6 +135,16 @@ nodes = st.one_of(
         save_as=st.sampled_from((*NAMES, "")),
         on_fail=targets,
         tries=st.integers(0, 3),
+    ),
+)
+nodes = st.one_of(
+    node("start", next=targets, save_as=st.sampled_from((*NAMES, ""))),
+    node("send", text=some_texts, next=targets),
+    node(
+        "send",
+        text=some_texts,
+        media=st.just({"kind": "image", "url": "https://x.io/{{ x }}"}),
+        next=targets,
     ),
     node(
         "branch",
@@ -177,19 +180,20 @@ words = st.lists(
 
 
 def documents(slug: str = "teste") -> st.SearchStrategy[dict[str, Any]]:
-    first = node("start", next=targets, save_as=st.just("x"))
-    inner = st.dictionaries(st.sampled_from(IDS[1:]), nodes, min_size=2)
+    """Every id is a node; half of the nodes wait for the customer."""
+    first = node("start", next=st.sampled_from(IDS[1:]), save_as=st.just("x"))
+    others = st.fixed_dictionaries(dict.fromkeys(IDS[1:], st.one_of(asking, nodes)))
     return st.builds(
-        lambda start, others, heard: {
+        lambda start, rest, heard: {
             "schema": 1,
             "slug": slug,
             "name": slug,
             "start": "a",
-            "nodes": {"a": start, **others},
+            "nodes": {"a": start, **rest},
             "words": heard,
         },
         first,
-        inner,
+        others,
         words,
     )
 
@@ -201,10 +205,75 @@ def flows() -> st.SearchStrategy[FlowDocument]:
     )
 
 
+EXITS = ("next", "on_fail", "otherwise", "ok", "error", "on_message")
+
+
+def sound_flows() -> st.SearchStrategy[FlowDocument]:
+    """Flows without errors: whatever is unconnected leads to people, what does not ask goes on to
+    a later node, everything has a text and every variable is given."""
+    return documents().map(lambda document: parse_flow(_sound(_without_protocol(document))))
+
+
+def _without_protocol(document: dict[str, Any]) -> dict[str, Any]:
+    """The protocol is only known after a handoff: elsewhere it is an unknown variable."""
+    cleared: dict[str, Any] = json.loads(json.dumps(document).replace("{{ protocol }}", ""))
+    return cleared
+
+
+def any_flows() -> st.SearchStrategy[FlowDocument]:
+    return st.one_of(flows(), sound_flows())
+
+
+def _sound(document: dict[str, Any]) -> dict[str, Any]:
+    mended = {node_id: _mended(node_id, one) for node_id, one in document["nodes"].items()}
+    return {
+        **document,
+        "nodes": {**mended, "people": {"kind": "handoff", "text": "{{ protocol }}"}},
+        "words": [{**word, "next": word["next"] or "people"} for word in document["words"]],
+        "variables": {name: {"given": True} for name in NAMES},
+    }
+
+
+def _mended(node_id: str, one: dict[str, Any]) -> dict[str, Any]:
+    if one["kind"] == "flow":
+        return {"kind": "end"}
+
+    def toward(target: str) -> str:
+        is_later = target > node_id or one["kind"] in ("ask", "menu")
+        return target if target and is_later else "people"
+
+    mended = {name: toward(value) if name in EXITS else value for name, value in one.items()}
+    if "cases" in one:
+        mended["cases"] = [{**case, "next": toward(case["next"])} for case in one["cases"]]
+    if "options" in one:
+        mended["options"] = [
+            {**option, "label": f"{option['label']} {number}", "next": toward(option["next"])}
+            for number, option in enumerate(one["options"])
+        ]
+    if one["kind"] == "call":
+        mended["routes"] = {
+            route: toward(one["routes"].get(route, "")) for route in ("ok", "error")
+        }
+    if one["kind"] == "set":
+        mended["values"] = [
+            {**change, "value": "{{ y }}"} if change["op"] == "copy" else change
+            for change in one["values"]
+        ]
+    if one["kind"] == "http":
+        mended["url"] = "https://x.io/{{ x }}"
+    if one["kind"] == "handoff":
+        mended["reason"] = "porque sim"
+    if one["kind"] in ("send", "ask", "menu"):
+        mended["text"] = "Oi {{ x }}"
+    return mended
+
+
 # What happens next, as (kind, seconds later, payload): the shell's right answer mostly, but also
 # late, early and wrong ones.
 happenings = st.lists(
     st.one_of(
+        st.tuples(st.just("fitting"), st.integers(0, 90), st.sampled_from(("1", "2", "Davi"))),
+        st.tuples(st.just("fitting"), st.integers(0, 90), said),
         st.tuples(st.just("fitting"), st.integers(0, 90), values),
         st.tuples(
             st.sampled_from(

@@ -25,16 +25,18 @@ from chatbot.engine.state import Context, Outcome, State
 from chatbot.engine.step import step
 from chatbot.engine.tests.strategies import (
     FITTING,
+    any_flows,
     flows,
     happenings,
     message,
     said,
+    sound_flows,
     started,
 )
 from chatbot.engine.values import storable
 
 QUICK = settings(
-    max_examples=250,
+    max_examples=200,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -90,7 +92,7 @@ def is_somewhere(outcome: Outcome) -> bool:
 
 
 @QUICK
-@given(flows(), said, happenings)
+@given(any_flows(), said, happenings)
 def test_any_conversation_with_any_flow_stays_sound(
     flow: FlowDocument, first: str, happened: list[tuple[str, int, Any]]
 ) -> None:
@@ -109,7 +111,7 @@ def test_any_conversation_with_any_flow_stays_sound(
 
 
 @QUICK
-@given(flows(), said, happenings)
+@given(any_flows(), said, happenings)
 def test_the_log_of_any_conversation_folds_and_runs_again(
     flow: FlowDocument, first: str, happened: list[tuple[str, int, Any]]
 ) -> None:
@@ -152,17 +154,13 @@ def test_any_flow_can_be_verified_and_written_out(flow: FlowDocument) -> None:
 
 
 @QUICK
-@given(
-    flows(), said, st.lists(st.tuples(st.just("fitting"), st.integers(0, 90), said), max_size=12)
-)
+@given(sound_flows(), said, happenings)
 def test_a_flow_without_errors_never_gives_up(
     flow: FlowDocument, first: str, happened: list[tuple[str, int, Any]]
 ) -> None:
-    around = Surroundings(departments=(), flows={})
-    findings = check_flow(flow, around)
-    blocking = {one.code for one in findings if one.severity == "error"} - {"unreachable"}
-    if blocking or any(one.code == "timed_loop" for one in findings) or flow.subflows:
-        return
+    around = Surroundings(departments=("vendas",), flows={})
+    errors = {one.code for one in check_flow(flow, around) if one.severity == "error"}
+    assert errors <= {"unreachable"}
     for _, outcome in lived(flow, first, happened):
         assert all(one.exit != "trouble" for one in outcome.trace)
 

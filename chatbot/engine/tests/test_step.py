@@ -216,7 +216,7 @@ def test_variables_are_set_one_after_the_other() -> None:
         {"name": "f", "op": "lower"},
         {"name": "f", "op": "title"},
         {"name": "a", "op": "clear"},
-        {"name": "h", "op": "copy", "value": "lead.status"},
+        {"name": "h", "op": "copy", "value": "{{ lead.status }}"},
     ]
     flow = flow_with({"kind": "set", "values": values, "next": "fim"})
     outcome = step(flow, State(), {"meio": 0.5}, Started(at=AT, facts=FACTS))
