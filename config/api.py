@@ -4,6 +4,8 @@ from rest_framework.routers import SimpleRouter
 
 from chatbot import api as chatbot
 from leads.api import LeadViewSet
+from sessions_app.api import ChannelViewSet, SessionViewSet
+from tickets.api import TicketViewSet
 from users.api import DepartmentViewSet, UserViewSet
 
 
@@ -20,5 +22,8 @@ router.register("messages", chatbot.MessageViewSet, basename="message")
 router.register("flow-logs", chatbot.FlowLogViewSet, basename="flow-log")
 router.register("flows", chatbot.FlowViewSet, basename="flow")
 router.register("leads", LeadViewSet, basename="lead")
+router.register("sessions", SessionViewSet, basename="session")
+router.register("tickets", TicketViewSet, basename="ticket")
+router.register("channels", ChannelViewSet, basename="channel")
 router.register("departments", DepartmentViewSet, basename="department")
 router.register("users", UserViewSet, basename="user")

@@ -11,6 +11,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
+UNREADABLE = "_unreadable"
+
 
 @lru_cache(maxsize=4)
 def _cipher_of(keys: tuple[str, ...]) -> MultiFernet:
@@ -36,7 +38,7 @@ class EncryptedJSONField(models.TextField):
         try:
             decoded = json.loads(_cipher().decrypt(value.encode()))
         except InvalidToken:
-            return {"_unreadable": True}
+            return {UNREADABLE: True}
         return decoded if isinstance(decoded, dict) else {}
 
     def to_python(self, value: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,17 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from leads.models import Identity, Lead
-from sessions_app.fields import EncryptedJSONField
+from sessions_app.fields import UNREADABLE, EncryptedJSONField
 from users.permissions import ticket_scope
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
     from users.models import User
+
+
+CREDENTIALS = ("app_secret", "previous_app_secret", "verify_token", "access_token")
+LONG_SECRET = 16  # of a shorter one no part is shown
 
 
 class ChannelKind(models.TextChoices):
@@ -103,6 +108,24 @@ class Channel(models.Model):
     @property
     def is_simulator(self) -> bool:
         return self.kind == ChannelKind.SIMULATOR
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Stored under a key that FIELD_ENCRYPTION_KEY does not hold any more."""
+        return UNREADABLE in self.credentials
+
+    def take_credentials(self, given: Mapping[str, str]) -> bool:
+        """Set what is given and keep the rest, in memory; False when there is nothing to save."""
+        new = {name: text.strip() for name, text in given.items() if text.strip()}
+        if new:
+            kept = {name: text for name, text in self.credentials.items() if name != UNREADABLE}
+            self.credentials = {**kept, **new}
+        return bool(new)
+
+    def masked_credential(self, name: str) -> str:
+        """Enough to tell one secret from another; "" when there is none."""
+        secret = str(self.credentials.get(name, ""))
+        return f"••••{secret[-4:] if len(secret) >= LONG_SECRET else ''}" if secret else ""
 
 
 class Owner(models.TextChoices):

@@ -118,6 +118,33 @@ def end_session(session: Session, *, reason: EndReason, at: datetime) -> Session
     return session
 
 
+@transaction.atomic
+def close_session(session_id: int, *, at: datetime) -> Session:
+    """A person ends a conversation that is with the bot."""
+    return end_session(lock_session(session_id), reason=EndReason.CLOSED, at=at)
+
+
+@transaction.atomic
+def make_default(channel: Channel) -> Channel:
+    """From now on this channel answers at /webhook, and no other."""
+    Channel.objects.filter(is_default=True).exclude(pk=channel.pk).update(is_default=False)
+    channel.is_default = True
+    channel.save(update_fields=["is_default"])
+    return channel
+
+
+def forget_previous_secret(channel: Channel) -> bool:
+    """A replaced app secret is not valid any more; False when there was none."""
+    credentials = {
+        name: text for name, text in channel.credentials.items() if name != "previous_app_secret"
+    }
+    if credentials == channel.credentials:
+        return False
+    channel.credentials = credentials
+    channel.save(update_fields=["credentials"])
+    return True
+
+
 def note_inbound(  # noqa: PLR0913  # keyword-only
     session: Session,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -48,6 +49,15 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
 
     def unassigned(self) -> TicketQuerySet:
         return self.filter(assignee=None)
+
+    def awake(self, at: datetime) -> TicketQuerySet:
+        """Not put aside until later."""
+        return self.exclude(snoozed_until__gt=at)
+
+    def late(self, at: datetime) -> TicketQuerySet:
+        """Past the time to answer, or to be resolved."""
+        unanswered = Q(first_response_at=None, first_response_due_at__lt=at)
+        return self.filter(unanswered | Q(resolution_due_at__lt=at))
 
     def real(self) -> TicketQuerySet:
         return self.filter(is_simulated=False)
@@ -252,6 +262,19 @@ class InternalNote(models.Model):
         return self.text[:60]
 
 
+class CannedResponseQuerySet(models.QuerySet["CannedResponse"]):
+    def active(self) -> CannedResponseQuerySet:
+        return self.filter(is_active=True)
+
+    def visible_to(self, user: User | AnonymousUser) -> CannedResponseQuerySet:
+        """Everybody's, and those of one's own departments."""
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        if user.is_admin:
+            return self.all()
+        return self.filter(Q(department=None) | Q(department__in=user.departments.values("pk")))
+
+
 class CannedResponse(models.Model):
     """A text that attendants keep ready. `{{ name }}` is filled in when it is used."""
 
@@ -268,6 +291,8 @@ class CannedResponse(models.Model):
         help_text=_("Empty: everybody's."),
     )
     is_active = models.BooleanField(_("active"), default=True)
+
+    objects = CannedResponseQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("canned response")

@@ -10,7 +10,7 @@ While a session is with the queue or an attendant it has exactly one open ticket
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from leads.models import Lead
+from leads.models import Lead, Tag
 from sessions_app.models import EndReason, Owner, Session
 from sessions_app.services import (
     cut_preview,
@@ -104,7 +104,7 @@ def open_ticket(  # noqa: PLR0913  # keyword-only
     hand_over(session, to=to, at=at)
     due = due_times(department=found, priority=priority, since=at)
     ticket = Ticket(
-        lead=session.lead,
+        lead_id=session.lead_id,
         session=session,
         department=found,
         assignee=assignee,
@@ -351,6 +351,28 @@ def set_priority(
         at=at,
         details={"from": ticket.priority, "to": priority},
     )
+    return ticket
+
+
+@transaction.atomic
+def update_details(  # noqa: PLR0913  # keyword-only
+    ticket: Ticket,
+    *,
+    actor: User | None,
+    subject: str | None = None,
+    priority: Priority | None = None,
+    tags: Iterable[Tag] | None = None,
+    at: datetime | None = None,
+) -> Ticket:
+    """Change what a ticket says about the case; None leaves a thing as it is."""
+    at = at or timezone.now()
+    if priority is not None and priority != ticket.priority:
+        set_priority(ticket, priority=priority, actor=actor, at=at)
+    if subject is not None:
+        ticket.subject, ticket.updated_at = subject, at
+        ticket.save(update_fields=["subject", "updated_at"])
+    if tags is not None:
+        ticket.tags.set(tags)
     return ticket
 
 
@@ -669,7 +691,6 @@ def _lock(ticket: Ticket, session: Session | None) -> Session:
     if ticket.session_id != session.pk:
         raise _moved(ticket)
     ticket.session = session
-    ticket.lead = session.lead
     return session
 
 

@@ -70,7 +70,9 @@ def test_a_session_of_the_simulator_is_marked():
 
 
 @pytest.mark.django_db
-def test_the_live_session_is_locked_by_one_statement_and_its_lead_read_after_it(django_assert_num_queries):
+def test_the_live_session_is_locked_by_one_statement_and_its_lead_read_after_it(
+    django_assert_num_queries,
+):
     session = recipes.session(davi(phone()))
     ids = {"lead_id": session.lead_id, "channel_id": session.channel_id}
     with transaction.atomic():

@@ -1,0 +1,306 @@
+"""Tickets and what belongs to them in the console."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from tickets import services
+from tickets.models import (
+    AssignmentDecision,
+    CannedResponse,
+    InternalNote,
+    Priority,
+    SlaPolicy,
+    Ticket,
+    TicketEvent,
+)
+from tickets.services import Next
+from users.console import ReadOnlyModelAdmin, ReadOnlyTabularInline, VisibleModelAdmin
+from users.permissions import person
+
+PREVIEW_SHOWN = 60
+
+
+class StateFilter(admin.SimpleListFilter):
+    """What somebody has to do, unless asked for more; the simulator's tickets stand apart."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("mine", _("with me")),
+            ("unassigned", _("with nobody")),
+            ("done", _("resolved or closed")),
+            ("all", _("all")),
+            ("simulated", _("simulated")),
+        ]
+
+    def choices(self, changelist: Any) -> Any:
+        first, *others = super().choices(changelist)
+        return [{**first, "display": _("open")}, *others]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        real = queryset.real()
+        match self.value():
+            case "mine":
+                return real.open().filter(assignee=person(request))
+            case "unassigned":
+                return real.open().unassigned()
+            case "done":
+                return real.exclude(status__in=real.open().values("status"))
+            case "all":
+                return real
+            case "simulated":
+                return queryset.filter(is_simulated=True)
+        return real.open()
+
+
+class NoteInline(admin.TabularInline):
+    """A note is added, never rewritten, and never sent."""
+
+    model = InternalNote
+    extra = 1
+    fields = ["text", "author", "created_at"]
+    readonly_fields = ["author", "created_at"]
+    can_delete = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[InternalNote]:
+        return super().get_queryset(request).select_related("author")
+
+    def has_change_permission(self, request: HttpRequest, obj: Ticket | None = None) -> bool:
+        return False
+
+
+class EventInline(ReadOnlyTabularInline):
+    model = TicketEvent
+    fields = ["created_at", "kind", "actor", "details"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TicketEvent]:
+        return super().get_queryset(request).select_related("actor")
+
+
+@admin.register(Ticket)
+class TicketAdmin(VisibleModelAdmin):
+    """The bot and the services open tickets. Here one says what the case is about; who has it and
+    how it stands change by the actions alone."""
+
+    list_display = [
+        "protocol",
+        "lead",
+        "subject",
+        "priority",
+        "status",
+        "department",
+        "assignee",
+        "preview",
+        "unread",
+        "queued_at",
+        "first_response_due_at",
+    ]
+    list_filter = [
+        StateFilter,
+        "status",
+        "priority",
+        ("department", admin.RelatedOnlyFieldListFilter),
+        ("assignee", admin.RelatedOnlyFieldListFilter),
+        ("tags", admin.RelatedOnlyFieldListFilter),
+        ("snoozed_until", admin.EmptyFieldListFilter),
+        "created_at",
+    ]
+    list_select_related = ["lead", "department", "assignee"]
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ["protocol", "subject", "lead__name", "lead__phone", "lead__email"]
+    search_help_text = _("Protocol, subject, or name, phone or e-mail of the lead.")
+    ordering = ["-id"]
+    autocomplete_fields = ["tags"]
+    fieldsets = [
+        (None, {"fields": ["protocol", "lead", "subject", "tags"]}),
+        (_("Work"), {"fields": ["status", "priority", "department", "assignee"]}),
+        (_("From the bot"), {"fields": ["variables", "handoff"]}),
+        (
+            _("Times"),
+            {
+                "fields": [
+                    "created_at",
+                    "queued_at",
+                    "assigned_at",
+                    "first_response_due_at",
+                    "first_response_at",
+                    "resolution_due_at",
+                    "snoozed_until",
+                    "resolved_at",
+                    "closed_at",
+                    "outcome",
+                ]
+            },
+        ),
+    ]
+    editable = ("subject", "tags")
+    inlines = [NoteInline, EventInline]
+    actions = [
+        "claim",
+        "release",
+        "resolve_and_end",
+        "resolve_to_bot",
+        "make_high",
+        "make_medium",
+        "make_low",
+    ]
+
+    @admin.display(description=_("last message"), ordering="last_message_at")
+    def preview(self, ticket: Ticket) -> str:
+        return Truncator(ticket.last_message_preview).chars(PREVIEW_SHOWN)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Ticket | None = None) -> Any:
+        shown = [name for _title, options in self.fieldsets for name in options["fields"]]
+        return [name for name in shown if name not in self.editable]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Ticket | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Ticket, form: Any, change: bool) -> None:
+        """The form itself saves the tags after this."""
+        if "subject" in form.changed_data:
+            services.update_details(obj, subject=obj.subject, actor=person(request))
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Notes are the only rows that are written below a ticket."""
+        for note in formset.save(commit=False):
+            services.add_note(form.instance, author=person(request), text=note.text)
+
+    @admin.action(description=_("Claim"), permissions=["change"])
+    def claim(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
+        user = person(request)
+        count = self._in_order(request, tickets, lambda one: services.claim(one, user=user))
+        text = ngettext("%(count)d ticket is yours.", "%(count)d tickets are yours.", count)
+        self.tell_count(request, text, count)
+
+    @admin.action(description=_("Release to the queue"), permissions=["change"])
+    def release(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
+        actor = person(request)
+        count = self._in_order(request, tickets, lambda one: services.release(one, actor=actor))
+        text = ngettext(
+            "%(count)d ticket is in the queue.", "%(count)d tickets are in the queue.", count
+        )
+        self.tell_count(request, text, count)
+
+    @admin.action(description=_("Resolve and end the conversation"), permissions=["change"])
+    def resolve_and_end(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
+        self._resolve(request, tickets, then=Next.END)
+
+    @admin.action(description=_("Resolve and return to the bot"), permissions=["change"])
+    def resolve_to_bot(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
+        self._resolve(request, tickets, then=Next.BOT)
+
+    @admin.action(description=_("Priority: high"), permissions=["change"])
+    def make_high(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
+        self._set_priority(request, tickets, Priority.HIGH)
+
+    @admin.action(description=_("Priority: medium"), permissions=["change"])
+    def make_medium(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
+        self._set_priority(request, tickets, Priority.MEDIUM)
+
+    @admin.action(description=_("Priority: low"), permissions=["change"])
+    def make_low(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
+        self._set_priority(request, tickets, Priority.LOW)
+
+    def _resolve(self, request: HttpRequest, tickets: QuerySet[Ticket], *, then: Next) -> None:
+        actor = person(request)
+        count = self._in_order(
+            request, tickets, lambda one: services.resolve(one, then=then, actor=actor)
+        )
+        text = ngettext("%(count)d ticket resolved.", "%(count)d tickets resolved.", count)
+        self.tell_count(request, text, count)
+
+    def _set_priority(
+        self, request: HttpRequest, tickets: QuerySet[Ticket], priority: Priority
+    ) -> None:
+        actor = person(request)
+        count = self._in_order(
+            request,
+            tickets,
+            lambda one: services.set_priority(one, priority=priority, actor=actor),
+        )
+        text = ngettext(
+            "%(count)d ticket has this priority now.",
+            "%(count)d tickets have this priority now.",
+            count,
+        )
+        self.tell_count(request, text, count)
+
+    def _in_order(
+        self, request: HttpRequest, tickets: QuerySet[Ticket], act: Callable[[Ticket], Any]
+    ) -> int:
+        return self.do_to_each(request, tickets.order_by("id"), act)
+
+
+@admin.register(TicketEvent)
+class TicketEventAdmin(ReadOnlyModelAdmin):
+    visible_through = "ticket"
+    list_display = ["created_at", "ticket", "kind", "actor", "details"]
+    list_filter = ["kind", "created_at"]
+    list_select_related = ["ticket", "actor"]
+    search_fields = ["ticket__protocol", "ticket__lead__name"]
+    ordering = ["-id"]
+
+
+@admin.register(InternalNote)
+class InternalNoteAdmin(ReadOnlyModelAdmin):
+    """Notes are written on their ticket's page."""
+
+    visible_through = "ticket"
+    list_display = ["created_at", "ticket", "author", "text"]
+    list_filter = ["created_at"]
+    list_select_related = ["ticket", "author"]
+    search_fields = ["text", "ticket__protocol", "ticket__lead__name"]
+    ordering = ["-id"]
+
+
+@admin.register(AssignmentDecision)
+class AssignmentDecisionAdmin(ReadOnlyModelAdmin):
+    visible_through = "ticket"
+    list_display = ["created_at", "ticket", "chosen", "policy", "reason"]
+    list_filter = ["policy", "created_at"]
+    list_select_related = ["ticket", "chosen"]
+    search_fields = ["ticket__protocol", "reason"]
+    ordering = ["-id"]
+
+
+@admin.register(CannedResponse)
+class CannedResponseAdmin(VisibleModelAdmin):
+    list_display = ["shortcut", "title", "department", "is_active"]
+    list_filter = ["is_active", ("department", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["department"]
+    search_fields = ["shortcut", "title", "text"]
+    ordering = ["shortcut"]
+    autocomplete_fields = ["department"]
+
+
+@admin.register(SlaPolicy)
+class SlaPolicyAdmin(VisibleModelAdmin):
+    list_display = [
+        "name",
+        "department",
+        "priority",
+        "first_response_minutes",
+        "resolution_minutes",
+        "is_active",
+    ]
+    list_filter = ["is_active", "priority", ("department", admin.RelatedOnlyFieldListFilter)]
+    list_select_related = ["department"]
+    search_fields = ["name"]
+    ordering = ["name"]
+    autocomplete_fields = ["department"]

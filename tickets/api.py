@@ -1,0 +1,355 @@
+"""Tickets in the API: one action per verb."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_view,
+)
+from rest_framework import mixins, serializers, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from leads.services import get_or_create_tags
+from sessions_app.models import Session
+from tickets import services
+from tickets.models import InternalNote, Priority, Ticket, TicketEvent, TicketStatus
+from tickets.services import Next
+from users.models import Department, User
+from users.permissions import person
+
+
+class TicketSerializer(serializers.ModelSerializer):
+    lead_name = serializers.CharField(source="lead.__str__", read_only=True)
+    department: Any = serializers.SlugRelatedField(slug_field="slug", read_only=True)
+    assignee_name = serializers.CharField(
+        source="assignee.__str__", read_only=True, allow_null=True, default=None
+    )
+    tags: Any = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
+
+    class Meta:
+        model = Ticket
+        fields = [
+            "id",
+            "protocol",
+            "lead",
+            "lead_name",
+            "session",
+            "department",
+            "assignee",
+            "assignee_name",
+            "status",
+            "priority",
+            "subject",
+            "tags",
+            "outcome",
+            "queued_at",
+            "assigned_at",
+            "first_response_at",
+            "first_response_due_at",
+            "resolution_due_at",
+            "snoozed_until",
+            "resolved_at",
+            "closed_at",
+            "last_message_at",
+            "last_message_preview",
+            "unread",
+            "is_simulated",
+            "created_at",
+            "updated_at",
+        ]
+        read_only_fields = fields
+
+
+class TicketDetailSerializer(TicketSerializer):
+    """With what the bot handed over."""
+
+    class Meta(TicketSerializer.Meta):
+        fields = [*TicketSerializer.Meta.fields, "variables", "handoff"]
+        read_only_fields = fields
+
+
+class TicketEventSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = TicketEvent
+        fields = ["id", "kind", "actor", "details", "created_at"]
+        read_only_fields = fields
+
+
+class InternalNoteSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = InternalNote
+        fields = ["id", "text", "author", "created_at"]
+        read_only_fields = ["author", "created_at"]
+
+
+# --- What is given -----------------------------------------------------------------------------
+
+
+@extend_schema_field(int)
+class VisiblePerson(serializers.PrimaryKeyRelatedField):
+    """A person whom the caller may know."""
+
+    def get_queryset(self) -> QuerySet[User]:
+        return User.objects.visible_to(self.context["request"].user)
+
+
+@extend_schema_field(int)
+class VisibleSession(serializers.PrimaryKeyRelatedField):
+    """A conversation that the caller may see."""
+
+    def get_queryset(self) -> QuerySet[Session]:
+        return Session.objects.visible_to(self.context["request"].user)
+
+
+@extend_schema_field(str)
+class AnyDepartment(serializers.SlugRelatedField):
+    """A department by its slug."""
+
+    def get_queryset(self) -> QuerySet[Department]:
+        return Department.objects.visible_to(self.context["request"].user)
+
+
+class OpenSerializer(serializers.Serializer):
+    session = VisibleSession()
+    assignee = VisiblePerson(required=False, help_text="Leave out for the department's queue.")
+    department: Any = AnyDepartment(slug_field="slug", required=False)
+    priority = serializers.ChoiceField(choices=Priority.choices, required=False)
+    subject = serializers.CharField(max_length=200, required=False, allow_blank=True)
+
+
+class DetailsSerializer(serializers.Serializer):
+    subject = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    priority = serializers.ChoiceField(choices=Priority.choices, required=False)
+    tags: Any = serializers.ListField(
+        child=serializers.CharField(max_length=40), required=False, help_text="Replaces all."
+    )
+
+
+class AssignSerializer(serializers.Serializer):
+    user = VisiblePerson()
+
+
+class TransferSerializer(serializers.Serializer):
+    department: Any = AnyDepartment(slug_field="slug")
+    user = VisiblePerson(required=False, help_text="Leave out for the department's queue.")
+    note = serializers.CharField(required=False, allow_blank=True)
+
+
+class PrioritySerializer(serializers.Serializer):
+    priority = serializers.ChoiceField(choices=Priority.choices)
+
+
+class TurnSerializer(serializers.Serializer):
+    status = serializers.ChoiceField(
+        choices=[TicketStatus.IN_PROGRESS, TicketStatus.WAITING_CUSTOMER]
+    )
+
+
+class SnoozeSerializer(serializers.Serializer):
+    until = serializers.DateTimeField(allow_null=True, help_text="null wakes the ticket up.")
+
+
+class CloseSerializer(serializers.Serializer):
+    then = serializers.ChoiceField(
+        choices=Next.choices,
+        help_text="What becomes of the conversation; `stay` closes a resolved ticket for good.",
+    )
+    entry = serializers.CharField(
+        required=False, allow_blank=True, help_text="Where the bot goes on, with `bot`."
+    )
+
+
+class ResolveSerializer(CloseSerializer):
+    outcome = serializers.CharField(max_length=40, required=False, allow_blank=True)
+
+
+# --- Tickets -----------------------------------------------------------------------------------
+
+
+class TicketFilter(filters.FilterSet):
+    status = filters.MultipleChoiceFilter(choices=TicketStatus.choices)
+    open = filters.BooleanFilter(method="only_open", label=_("open"))
+    priority = filters.MultipleChoiceFilter(choices=Priority.choices)
+    department = filters.CharFilter(field_name="department__slug", label=_("department"))
+    assignee = filters.NumberFilter(field_name="assignee_id", label=_("assignee"))
+    unassigned = filters.BooleanFilter(
+        field_name="assignee", lookup_expr="isnull", label=_("unassigned")
+    )
+    lead = filters.NumberFilter(field_name="lead_id", label=_("lead"))
+    session = filters.NumberFilter(field_name="session_id", label=_("session"))
+    protocol = filters.CharFilter()
+    tag = filters.CharFilter(field_name="tags__name", label=_("tag"))
+    created = filters.IsoDateTimeFromToRangeFilter(field_name="created_at", label=_("created"))
+
+    class Meta:
+        model = Ticket
+        fields = ["status", "open", "priority", "department", "assignee", "unassigned"]
+
+    def only_open(self, queryset: Any, name: str, is_open: bool) -> Any:
+        return queryset.open() if is_open else queryset.exclude(pk__in=queryset.open())
+
+
+SIMULATED = OpenApiParameter("simulated", bool, description="Those of the simulator instead.")
+PART_OF_ONE: dict[str, Any] = {
+    "filterset_class": None,
+    "search_fields": None,
+    "ordering_fields": ["id"],
+}
+
+
+@extend_schema_view(list=extend_schema(parameters=[SIMULATED], responses=TicketSerializer))
+class TicketViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+    """Cases that people work on. Each verb says who was faster when it was somebody else (409)."""
+
+    scope = "tickets"
+    needs: str | None = None
+    serializer_class = TicketDetailSerializer
+    http_method_names = ["get", "post", "patch", "head", "options"]
+    filterset_class = TicketFilter
+    search_fields = ["protocol", "subject", "lead__name", "lead__phone"]
+    ordering_fields = ["id", "created_at", "updated_at", "queued_at"]
+
+    def get_queryset(self) -> Any:
+        visible = Ticket.objects.visible_to(self.request.user)
+        tickets = visible.select_related("lead", "department", "assignee").prefetch_related("tags")
+        if self.action != "list":
+            return tickets
+        is_simulated = self.request.query_params.get("simulated") == "true"
+        return tickets.defer("variables", "handoff").filter(is_simulated=is_simulated)
+
+    def get_serializer_class(self) -> Any:
+        return TicketSerializer if self.action == "list" else TicketDetailSerializer
+
+    def check_permissions(self, request: Request) -> None:
+        """Whoever may change tickets may open one: it is how a conversation is taken."""
+        if self.action == "create":
+            self.needs = "tickets.change_ticket"
+        super().check_permissions(request)
+
+    @extend_schema(request=OpenSerializer, responses={201: TicketDetailSerializer})
+    def create(self, request: Request) -> Response:
+        """Take a conversation from the bot."""
+        given = self._given(OpenSerializer)
+        session = given.pop("session")
+        ticket = services.open_for_staff(session.pk, actor=person(request), **given)
+        return Response(self.get_serializer(ticket).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=DetailsSerializer, responses=TicketDetailSerializer)
+    def partial_update(self, request: Request, pk: str | None = None) -> Response:
+        ticket, given = self.get_object(), self._given(DetailsSerializer)
+        if "tags" in given:
+            given["tags"] = get_or_create_tags(given["tags"])
+        return self._shown(services.update_details(ticket, actor=person(request), **given))
+
+    @extend_schema(request=None, responses=TicketDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def claim(self, request: Request, pk: str | None = None) -> Response:
+        """Take a ticket that nobody has, or accept one assigned to you."""
+        return self._shown(services.claim(self.get_object(), user=person(request)))
+
+    @extend_schema(request=AssignSerializer, responses=TicketDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def assign(self, request: Request, pk: str | None = None) -> Response:
+        """Give the ticket to somebody."""
+        ticket, to_user = self.get_object(), self._given(AssignSerializer)["user"]
+        return self._shown(services.assign(ticket, to_user=to_user, actor=person(request)))
+
+    @extend_schema(request=None, responses=TicketDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def release(self, request: Request, pk: str | None = None) -> Response:
+        """Give the ticket back to its queue."""
+        return self._shown(services.release(self.get_object(), actor=person(request)))
+
+    @extend_schema(request=TransferSerializer, responses=TicketDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def transfer(self, request: Request, pk: str | None = None) -> Response:
+        """Move the ticket to a department, or to a person there."""
+        ticket, given = self.get_object(), self._given(TransferSerializer)
+        services.transfer(
+            ticket,
+            department=given["department"],
+            to_user=given.get("user"),
+            note=given.get("note", ""),
+            actor=person(request),
+        )
+        return self._shown(ticket)
+
+    @extend_schema(request=PrioritySerializer, responses=TicketDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def priority(self, request: Request, pk: str | None = None) -> Response:
+        ticket, given = self.get_object(), self._given(PrioritySerializer)
+        return self._shown(services.set_priority(ticket, **given, actor=person(request)))
+
+    @extend_schema(request=TurnSerializer, responses=TicketDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def turn(self, request: Request, pk: str | None = None) -> Response:
+        """Whose turn it is: ours, or the customer's."""
+        ticket, given = self.get_object(), self._given(TurnSerializer)
+        return self._shown(services.set_status(ticket, **given, actor=person(request)))
+
+    @extend_schema(request=SnoozeSerializer, responses=TicketDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def snooze(self, request: Request, pk: str | None = None) -> Response:
+        """Put the ticket aside until then, or until the customer writes."""
+        ticket, given = self.get_object(), self._given(SnoozeSerializer)
+        return self._shown(services.snooze(ticket, **given, actor=person(request)))
+
+    @extend_schema(request=ResolveSerializer, responses=TicketDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def resolve(self, request: Request, pk: str | None = None) -> Response:
+        """The case is settled."""
+        ticket, given = self.get_object(), self._given(ResolveSerializer)
+        return self._shown(services.resolve(ticket, **given, actor=person(request)))
+
+    @extend_schema(request=CloseSerializer, responses=TicketDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def close(self, request: Request, pk: str | None = None) -> Response:
+        """Close without a result, or a resolved ticket for good."""
+        ticket, given = self.get_object(), self._given(CloseSerializer)
+        return self._shown(services.close_ticket(ticket, **given, actor=person(request)))
+
+    @extend_schema(request=None, responses=TicketDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def reopen(self, request: Request, pk: str | None = None) -> Response:
+        """Put a ticket that is done back into its queue."""
+        return self._shown(services.reopen(self.get_object(), actor=person(request)))
+
+    @extend_schema(responses=TicketEventSerializer(many=True))
+    @action(detail=True, methods=["get"], **PART_OF_ONE)
+    def events(self, request: Request, pk: str | None = None) -> Response:
+        """What happened to the ticket, newest first."""
+        page = self.paginate_queryset(self.get_object().events.all())
+        return self.get_paginated_response(TicketEventSerializer(page, many=True).data)
+
+    @extend_schema(responses=InternalNoteSerializer(many=True))
+    @action(detail=True, methods=["get"], **PART_OF_ONE)
+    def notes(self, request: Request, pk: str | None = None) -> Response:
+        """What the team wrote about the ticket, newest first."""
+        page = self.paginate_queryset(self.get_object().notes.all())
+        return self.get_paginated_response(InternalNoteSerializer(page, many=True).data)
+
+    @extend_schema(request=InternalNoteSerializer, responses={201: InternalNoteSerializer})
+    @notes.mapping.post
+    def add_note(self, request: Request, pk: str | None = None) -> Response:
+        """Write something for the team. It is never sent."""
+        text = self._given(InternalNoteSerializer)["text"]
+        note = services.add_note(self.get_object(), author=person(request), text=text)
+        return Response(InternalNoteSerializer(note).data, status=status.HTTP_201_CREATED)
+
+    def _given(self, serializer_class: Any) -> dict[str, Any]:
+        serializer = serializer_class(data=self.request.data, context=self.get_serializer_context())
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
+
+    def _shown(self, ticket: Ticket) -> Response:
+        """As it is now, even if the caller may not see it any more."""
+        return Response(self.get_serializer(ticket).data)
