@@ -21,7 +21,7 @@ def parse_number(text: str) -> int | float | None:
         compact = compact.replace(".", "").replace(",", ".")
     try:
         number = float(compact)
-    except ValueError:
+    except ValueError:  # 1.2.3
         return None
     return int(number) if number.is_integer() else number
 

@@ -55,6 +55,7 @@ def test_a_good_answer_is_kept_in_its_plain_form(kind: str, text: str, value: An
         ("number", "dez reais"),
         ("number", "9" * 5000),
         ("number", "1,2,3"),
+        ("number", "1.2.3"),
         ("number", "١٢"),
         ("email", "ana@exemplo"),
         ("email", "a@b.com ou c@d.com"),

@@ -16,6 +16,7 @@ SAVE = KnownHandler(
             "nome": {"type": "string"},
             "idade": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
             "campos": {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 1},
+            "fixo": {"const": "a"},
             "lugar": {"$ref": "#/$defs/Lugar"},
         },
         "required": ["nome"],
@@ -116,6 +117,7 @@ def test_a_clean_flow_has_no_findings(node: dict[str, Any]) -> None:
         ({**CALL, "args": {"nome": "a", "campos": []}}, "bad_args", "error"),
         ({**CALL, "args": {"nome": "a", "campos": ["c"]}}, "bad_args", "error"),
         ({**CALL, "args": {"nome": "a", "lugar": {}}}, "bad_args", "error"),
+        ({**CALL, "args": {"nome": "a", "fixo": "b"}}, "bad_args", "error"),
         ({**CALL, "routes": {"ok": "fim", "error": "fim"}}, "missing_route", "error"),
         ({**CALL, "routes": {**CALL["routes"], "x": "fim"}}, "unknown_route", "warning"),
         ({**CALL, "routes": {"ok": "fim", "none": "fim"}}, "missing_error_route", "error"),
@@ -295,10 +297,43 @@ def test_sub_flows_that_call_each_other_are_a_recursion() -> None:
     assert finding.params == {"flows": "um → dois → um"}
 
 
+def test_a_recursion_further_down_is_not_blamed_on_this_flow() -> None:
+    one = parse_flow(document({"kind": "flow", "flow": "dois", "next": "fim"}, slug="um"))
+    two = parse_flow(
+        document(
+            {"kind": "flow", "flow": "tres", "next": "mais"},
+            slug="dois",
+            nodes={"mais": {"kind": "flow", "flow": "tres", "next": "fim"}},
+        )
+    )
+    three = parse_flow(document(SAFE_ASK, slug="tres", words=WORDS))
+    around = Surroundings({}, (), {"dois": two, "tres": three})
+    assert "subflow_recursion" not in {it.code for it in check_flow(one, around)}
+
+
+def test_a_sub_flow_of_an_unknown_world_is_taken_to_be_right() -> None:
+    node = {"kind": "flow", "flow": "longe", "next": "eco"}
+    nodes = {"eco": say("{{ qualquer }}", "passo")}
+    words = [*WORDS, {"keywords": ["fim"], "next": "fim"}]
+    assert found(node, Surroundings(), nodes=nodes, words=words) == []
+
+
+def test_a_sub_flow_that_begins_with_a_question_waits() -> None:
+    sub = parse_flow(document(SAFE_ASK, slug="sub", words=WORDS, start="passo"))
+    around = Surroundings({}, (), {"sub": sub})
+    asking = {"kind": "flow", "flow": "sub", "next": "passo"}
+    assert "silent_loop" not in {one.code for one in found(asking, around)}
+
+
 def test_variables_set_inside_a_sub_flow_are_known_after_it() -> None:
     calling = {"kind": "flow", "flow": "sub", "next": "eco"}
     nodes = {"eco": say("{{ nome }}")}
     assert found(calling, Surroundings({}, (), {"sub": SUB}), nodes=nodes) == []
+    setting = {"kind": "set", "values": [{"name": "a", "value": 1}], "next": "pedir"}
+    asking = {**HTTP, "mapping": {"b": "x"}}
+    sub = parse_flow(document(setting, slug="sub", nodes={"pedir": asking}))
+    nodes = {"eco": say("{{ a }} {{ b }}")}
+    assert found(calling, Surroundings({}, (), {"sub": sub}), nodes=nodes) == []
 
 
 def test_a_channel_without_buttons_has_no_limits_for_them() -> None:

@@ -164,6 +164,11 @@ def test_what_is_no_text_is_not_understood_by_a_menu() -> None:
         ({"variable": "dia", "op": "gt", "value": "2026-01-01"}, True),
         ({"variable": "sim", "value": True}, True),
         ({"variable": "lista", "op": "contains", "value": "b"}, True),
+        ({"variable": "sim", "value": "true"}, True),
+        ({"variable": "sim", "value": False}, False),
+        ({"variable": "nada", "value": ""}, True),
+        ({"variable": "dez", "op": "gt", "value": "2026-01-01"}, False),
+        ({"variable": "dez", "value": "DEZ letras"}, True),
         ({"variable": "nada", "op": "empty"}, True),
         ({"variable": "cidade", "op": "filled"}, True),
         ({"variable": "lead.status", "value": "new"}, True),
@@ -186,6 +191,7 @@ def test_what_is_no_text_is_not_understood_by_a_menu() -> None:
 )
 def test_a_branch_takes_the_first_case_that_holds(when: dict[str, Any], holds: bool) -> None:
     known = {"n": 18, "cidade": "São Paulo", "dia": "2026-11-12", "sim": True, "lista": ["a", "b"]}
+    known["dez"] = "dez letras"
     branch = {"kind": "branch", "cases": [{"when": when, "next": "nome"}], "otherwise": "fim"}
     flow = flow_with(branch, nodes={"nome": ASK})
     outcome = step(flow, State(), known, Started(at=AT, facts=FACTS))
@@ -260,7 +266,12 @@ def test_the_lead_is_changed_with_what_is_known_and_seen_at_once() -> None:
 CALL = {
     "kind": "call",
     "handler": "find",
-    "args": {"cpf": "{{ cpf }}", "texto": "n {{ n }}", "n": "{{ n }}", "fixo": [1, "{{ n }}"]},
+    "args": {
+        "cpf": "{{ cpf }}",
+        "texto": "n {{ n }}",
+        "n": "{{ n }}",
+        "fixo": [1, "{{ n }}", {"b": "{{ n }}!"}],
+    },
     "routes": {"ok": "fim", "error": "equipe"},
 }
 
@@ -269,7 +280,7 @@ def test_a_call_ends_the_step_and_goes_on_by_the_route_returned() -> None:
     talk = Talk(flow_with({"kind": "set", "values": [{"name": "n", "value": 7}], "next": "chamar"},
                           nodes={"chamar": CALL}))  # fmt: skip
     run = talk.outcome.effects[-1]
-    assert run.args == {"cpf": "", "texto": "n 7", "n": 7, "fixo": [1, 7]}
+    assert run.args == {"cpf": "", "texto": "n 7", "n": 7, "fixo": [1, 7, {"b": "7!"}]}
     assert (talk.state.awaiting, talk.state.handler_calls) == ("handler", 1)
     talk.answer("ok", valor=3, **{"NÃO": 1, "lead": 2})
     assert talk.state.done
@@ -432,3 +443,13 @@ def test_the_trace_tells_why_each_node_was_left() -> None:
     assert passed == [("passo", "vendas", "option:vendas"), ("fim", "", "")]
     talk = Talk(flow_with(MENU)).say("???")
     assert [(one.matched, one.exit) for one in talk.outcome.trace] == [("fallback", "")]
+
+
+def test_a_flow_may_begin_with_any_node() -> None:
+    assert Talk(flow_with(ASK, start="passo")).texts == ["Nome?"]
+
+
+def test_clocks_that_cannot_be_compared_make_no_album() -> None:
+    talk = Talk(flow_with({**ASK, "only_text": "Só texto"})).show()
+    talk.state = talk.state.model_copy(update={"media_at": "2026-11-12T13:05:00"})
+    assert talk.show(after=1).texts == ["Só texto"]
