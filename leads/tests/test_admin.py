@@ -195,14 +195,15 @@ def test_nobody_deletes_a_lead(client):
 
 @pytest.mark.parametrize(("action", "is_out"), [("opt_out", True), ("opt_in", False)])
 def test_people_are_opted_out_and_in_by_an_action(client, action, is_out):
-    lead = davi(opted_out_at=None if is_out else "2026-01-01T12:00:00Z")
+    leads = [davi(opted_out_at=None if is_out else "2026-01-01T12:00:00Z") for _ in range(3)]
     client.force_login(ana())
-    url = reverse(LIST)
-    response = client.post(url, {"action": action, "_selected_action": [lead.pk]})
+    chosen = [lead.pk for lead in leads]
+    response = client.post(reverse(LIST), {"action": action, "_selected_action": chosen})
 
-    lead.refresh_from_db()
-    assert (lead.opted_out_at is not None) == is_out
-    assert lead.consents.get().is_granted != is_out
+    for lead in leads:
+        lead.refresh_from_db()
+        assert (lead.opted_out_at is not None) == is_out
+        assert lead.consents.get().is_granted != is_out
     assert list(get_messages(response.wsgi_request))
 
 
