@@ -174,8 +174,8 @@ def _on_air(slug: str) -> FlowDocument | None:
 
 
 def _lock(flow: Flow) -> Flow:
-    rows = Flow.objects.select_for_update(no_key=True, of=("self",))
-    return rows.select_related("published").get(pk=flow.pk)
+    """Without a join: what is joined would still be what it was before the wait for the lock."""
+    return Flow.objects.select_for_update(no_key=True).get(pk=flow.pk)
 
 
 def _publish(flow: Flow, document: FlowDocument, *, user: User | None, note: str) -> FlowVersion:
