@@ -1,3 +1,4 @@
+from django.utils import translation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,7 +35,13 @@ def test_what_fits_is_left_alone():
 
 def test_more_options_than_buttons_become_a_list():
     [shown] = degrade(Content("buttons", "Escolha", options=options(*"abcd")), WHATSAPP)
-    assert (shown.kind, titles(shown), shown.list_button) == ("list", list("abcd"), "Options")
+    assert (shown.kind, titles(shown)) == ("list", list("abcd"))
+
+
+def test_a_list_without_a_label_gets_one_in_the_language_of_the_site():
+    with translation.override("en"):
+        [shown] = degrade(Content("list", "Escolha", options=options("a")), WHATSAPP)
+    assert shown.list_button == "Options"
 
 
 def test_more_options_than_rows_become_numbered_text():
