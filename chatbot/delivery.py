@@ -205,7 +205,11 @@ def _begin(row: MessageLog, *, now: datetime) -> tuple[MessageLog, Transport] | 
     if verdict is not None:
         mine.update(**verdict)
         return None
-    going = mine.update(status=MessageStatus.SENDING, attempts=F("attempts") + 1)
+    going = mine.update(
+        status=MessageStatus.SENDING,
+        attempts=F("attempts") + 1,
+        locked_until=now + LEASE,  # from here on: when its end counts as unknown
+    )
     if going != 1:
         return None
     message.attempts += 1
@@ -249,13 +253,25 @@ def _failed(code: str, detail: str, now: datetime) -> dict[str, Any]:
 
 
 def _record_sent(message: MessageLog, sent: Sent, *, now: datetime) -> None:
-    """`sent`, unless a status was faster: then only what it could not know."""
-    rows = MessageLog.objects.filter(pk=message.pk)
-    rows.filter(provider_id="").update(provider_id=sent.provider_id)
-    rows.filter(sent_at=None).update(sent_at=now)
-    rows.filter(status=MessageStatus.SENDING).update(
-        status=MessageStatus.SENT, locked_until=None, error_code="", error_detail=""
+    """`sent`, in one UPDATE; where a status was faster, only what it could not know. A row that a
+    status has put back into the outbox meanwhile is left alone: this call is over."""
+    tried = MessageLog.objects.filter(pk=message.pk, attempts=message.attempts)
+    mine = tried.exclude(status=MessageStatus.QUEUED)
+    open_end = mine.filter(
+        Q(status=MessageStatus.SENDING) | Q(status=MessageStatus.FAILED, error_code=UNCONFIRMED)
     )
+    values = {
+        "status": MessageStatus.SENT,
+        "locked_until": None,
+        "failed_at": None,
+        "error_code": "",
+        "error_detail": "",
+    }
+    known = {"provider_id": sent.provider_id, "sent_at": now}
+    if not open_end.filter(provider_id="", sent_at=None).update(**values, **known):
+        mine.filter(provider_id="").update(provider_id=sent.provider_id)
+        mine.filter(sent_at=None).update(sent_at=now)
+        open_end.update(**values)
     if sent.aliases:
         _learn_aliases(message, sent)
 
@@ -272,7 +288,9 @@ def _learn_aliases(message: MessageLog, sent: Sent) -> None:
 
 
 def _record_failure(message: MessageLog, error: SendError, *, now: datetime) -> None:
-    rows = MessageLog.objects.filter(pk=message.pk, status=MessageStatus.SENDING)
+    rows = MessageLog.objects.filter(
+        pk=message.pk, status=MessageStatus.SENDING, attempts=message.attempts
+    )
     said = {"error_code": error.code[:40], "error_detail": error.detail[:500]}
     if error.uncertain:
         logger.warning("message %s: nobody knows whether it went out (%s)", message.pk, error.code)

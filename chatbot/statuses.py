@@ -11,7 +11,7 @@ from django.db.models import Q
 
 from chatbot.channels import transport_for
 from chatbot.channels.inbound import StatusUpdate
-from chatbot.models import STATUS_RANK, Author, Direction, MessageLog, MessageStatus
+from chatbot.models import STATUS_RANK, Direction, MessageLog, MessageStatus
 from sessions_app.models import Channel
 
 logger = logging.getLogger(__name__)
@@ -60,9 +60,10 @@ def _row_of(channel: Channel, item: StatusUpdate) -> MessageLog | None:
     match = _OURS.fullmatch(item.callback_data)
     if match is None:
         return None
-    # An id of ours says which row it was; one that another installation wrote does not fit the
-    # recipient.
-    return ours.filter(pk=int(match[1]), provider_id="").exclude(author=Author.CUSTOMER).first()
+    # A queued row has no call of its own yet: the status is about an earlier try, which failed.
+    return (
+        ours.filter(pk=int(match[1]), provider_id="").exclude(status=MessageStatus.QUEUED).first()
+    )
 
 
 def _below(status: MessageStatus) -> Q:
@@ -95,7 +96,7 @@ def _send_again(channel: Channel, row: MessageLog, item: StatusUpdate, *, now: d
     again = MessageLog.objects.filter(
         pk=row.pk, status__in=(MessageStatus.SENDING, MessageStatus.SENT)
     ).update(
-        status=MessageStatus.QUEUED,
+        status=MessageStatus.QUEUED,  # writer: guarded by the status above
         run_at=now + timedelta(seconds=error.delay(row.attempts)),
         locked_until=None,
         provider_id="",
