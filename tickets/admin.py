@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.text import Truncator
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from tickets import services
 from tickets.models import (
+    OPEN_STATUSES,
     AssignmentDecision,
     CannedResponse,
     InternalNote,
@@ -24,6 +28,7 @@ from tickets.models import (
 )
 from tickets.services import Next
 from users.console import ReadOnlyModelAdmin, ReadOnlyTabularInline, VisibleModelAdmin
+from users.models import Department
 from users.permissions import person
 
 PREVIEW_SHOWN = 60
@@ -39,6 +44,8 @@ class StateFilter(admin.SimpleListFilter):
         return [
             ("mine", _("with me")),
             ("unassigned", _("with nobody")),
+            ("late", _("SLA missed")),
+            ("snoozed", _("snoozed")),
             ("done", _("resolved or closed")),
             ("all", _("all")),
             ("simulated", _("simulated")),
@@ -48,20 +55,36 @@ class StateFilter(admin.SimpleListFilter):
         first, *others = super().choices(changelist)
         return [{**first, "display": _("open")}, *others]
 
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        real = queryset.real()
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: PLR0911  # a table
+        at, real = timezone.now(), queryset.real()
         match self.value():
             case "mine":
-                return real.open().filter(assignee=person(request))
+                return real.open().awake(at).filter(assignee=person(request))
             case "unassigned":
-                return real.open().unassigned()
+                return real.open().awake(at).unassigned()
+            case "late":
+                return real.open().late(at)
+            case "snoozed":
+                return real.open().filter(snoozed_until__gt=at)
             case "done":
-                return real.exclude(status__in=real.open().values("status"))
+                return real.exclude(status__in=OPEN_STATUSES)
             case "all":
                 return real
             case "simulated":
                 return queryset.filter(is_simulated=True)
         return real.open()
+
+
+class DepartmentForm(forms.Form):
+    department = forms.ModelChoiceField(
+        label=_("Department"),
+        required=False,
+        queryset=Department.objects.active(),  # door: everybody may know the departments
+    )
+
+
+class TicketActionForm(ActionForm, DepartmentForm):
+    """Beside the list's actions: where "Transfer" goes."""
 
 
 class NoteInline(admin.TabularInline):
@@ -86,6 +109,14 @@ class EventInline(ReadOnlyTabularInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TicketEvent]:
         return super().get_queryset(request).select_related("actor")
+
+
+class DecisionInline(ReadOnlyTabularInline):
+    model = AssignmentDecision
+    fields = ["created_at", "chosen", "policy", "reason", "candidates"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AssignmentDecision]:
+        return super().get_queryset(request).select_related("chosen")
 
 
 @admin.register(Ticket)
@@ -124,7 +155,7 @@ class TicketAdmin(VisibleModelAdmin):
     ordering = ["-id"]
     autocomplete_fields = ["tags"]
     fieldsets = [
-        (None, {"fields": ["protocol", "lead", "subject", "tags"]}),
+        (None, {"fields": ["protocol", "lead", "session", "subject", "tags"]}),
         (_("Work"), {"fields": ["status", "priority", "department", "assignee"]}),
         (_("From the bot"), {"fields": ["variables", "handoff"]}),
         (
@@ -146,12 +177,15 @@ class TicketAdmin(VisibleModelAdmin):
         ),
     ]
     editable = ("subject", "tags")
-    inlines = [NoteInline, EventInline]
+    inlines = [NoteInline, EventInline, DecisionInline]
+    action_form = TicketActionForm
     actions = [
         "claim",
         "release",
+        "transfer",
         "resolve_and_end",
         "resolve_to_bot",
+        "reopen",
         "make_high",
         "make_medium",
         "make_low",
@@ -197,6 +231,22 @@ class TicketAdmin(VisibleModelAdmin):
         )
         self.tell_count(request, text, count)
 
+    @admin.action(description=_("Transfer to the department"), permissions=["change"])
+    def transfer(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
+        form = DepartmentForm(request.POST)
+        department = form.cleaned_data["department"] if form.is_valid() else None
+        if department is None:
+            self.message_user(request, gettext("Choose a department."), messages.ERROR)
+            return
+        actor = person(request)
+        count = self._in_order(
+            request,
+            tickets,
+            lambda one: services.transfer(one, department=department, actor=actor),
+        )
+        text = ngettext("%(count)d ticket transferred.", "%(count)d tickets transferred.", count)
+        self.tell_count(request, text, count)
+
     @admin.action(description=_("Resolve and end the conversation"), permissions=["change"])
     def resolve_and_end(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
         self._resolve(request, tickets, then=Next.END)
@@ -204,6 +254,13 @@ class TicketAdmin(VisibleModelAdmin):
     @admin.action(description=_("Resolve and return to the bot"), permissions=["change"])
     def resolve_to_bot(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
         self._resolve(request, tickets, then=Next.BOT)
+
+    @admin.action(description=_("Reopen"), permissions=["change"])
+    def reopen(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
+        actor = person(request)
+        count = self._in_order(request, tickets, lambda one: services.reopen(one, actor=actor))
+        text = ngettext("%(count)d ticket reopened.", "%(count)d tickets reopened.", count)
+        self.tell_count(request, text, count)
 
     @admin.action(description=_("Priority: high"), permissions=["change"])
     def make_high(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:

@@ -30,9 +30,7 @@ from users.permissions import person
 class TicketSerializer(serializers.ModelSerializer):
     lead_name = serializers.CharField(source="lead.__str__", read_only=True)
     department: Any = serializers.SlugRelatedField(slug_field="slug", read_only=True)
-    assignee_name = serializers.CharField(
-        source="assignee.__str__", read_only=True, allow_null=True, default=None
-    )
+    assignee_name = serializers.SerializerMethodField()
     tags: Any = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
 
     class Meta:
@@ -67,6 +65,9 @@ class TicketSerializer(serializers.ModelSerializer):
             "updated_at",
         ]
         read_only_fields = fields
+
+    def get_assignee_name(self, ticket: Ticket) -> str | None:
+        return str(ticket.assignee) if ticket.assignee else None
 
 
 class TicketDetailSerializer(TicketSerializer):
@@ -341,8 +342,8 @@ class TicketViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
     @notes.mapping.post
     def add_note(self, request: Request, pk: str | None = None) -> Response:
         """Write something for the team. It is never sent."""
-        text = self._given(InternalNoteSerializer)["text"]
-        note = services.add_note(self.get_object(), author=person(request), text=text)
+        ticket, text = self.get_object(), self._given(InternalNoteSerializer)["text"]
+        note = services.add_note(ticket, author=person(request), text=text)
         return Response(InternalNoteSerializer(note).data, status=status.HTTP_201_CREATED)
 
     def _given(self, serializer_class: Any) -> dict[str, Any]:
