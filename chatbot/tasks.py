@@ -61,7 +61,8 @@ def run_task(task: Task) -> str:
         later = now + timedelta(seconds=2**task.attempts)
         mine.update(run_at=later, locked_until=None, error=error[:500])
     else:
-        mine.update(status=status, locked_until=None, error=error[:500], done_at=now)
+        done = {"locked_until": None, "error": error[:500], "done_at": now}
+        mine.update(status=status, **done)  # writer: tasks belong to this module
     return status
 
 

@@ -23,7 +23,10 @@ def main(arguments: list[str]) -> int:
         extract(ROOT)
         compile_to(ROOT / CATALOGUE.with_suffix(".mo"), ROOT)
         return 0
-    problems = check()
+    try:
+        problems = check()
+    except subprocess.CalledProcessError as error:
+        problems = [error.stderr or "gettext cannot read it (its words are above)"]
     sys.stdout.writelines(f"{CATALOGUE}: {problem}\n" for problem in problems)
     return 1 if problems else 0
 
