@@ -5,6 +5,7 @@ Other apps build their ModelAdmins on these classes.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -72,6 +73,26 @@ class VisibleModelAdmin(admin.ModelAdmin):
             return super().changelist_view(request, extra_context)
         except DomainError as refusal:
             return self._show(refusal, request)
+
+    def do_to_each(
+        self, request: HttpRequest, rows: Iterable[Any], act: Callable[[Any], Any]
+    ) -> int:
+        """An action on chosen rows: a refusal is shown and the rest goes on. How many it was done
+        to."""
+        count = 0
+        for row in rows:
+            try:
+                act(row)
+            except DomainError as refusal:
+                self.message_user(request, f"{row}: {refusal.message}", messages.ERROR)
+            else:
+                count += 1
+        return count
+
+    def tell_count(self, request: HttpRequest, text: str, count: int) -> None:
+        """Say `text` about `count` rows; it is no success when there were none."""
+        level = messages.SUCCESS if count else messages.WARNING
+        self.message_user(request, text % {"count": count}, level)
 
     def _show(self, refusal: DomainError, request: HttpRequest) -> HttpResponseRedirect:
         self.message_user(request, refusal.message, messages.ERROR)
