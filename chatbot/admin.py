@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -22,7 +23,8 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from chatbot import delivery, flows_service, reprocessing
-from chatbot.forms import FlowForm
+from chatbot.forms import FlowForm, TriggerForm
+from chatbot.labels import KIND_LABELS
 from chatbot.models import (
     FailedEvent,
     FailedEventState,
@@ -73,17 +75,40 @@ class LogAdmin(ReadOnlyModelAdmin):
     paginator = CappedPaginator
     show_full_result_count = False
     list_per_page = 50
+    sortable_by = ("moment",)  # by another column the whole table would have to be read
     heavy: tuple[str, ...] = ()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer(*self.heavy)
 
+    @admin.display(description=_("time"), ordering="id")
+    def moment(self, row: Any) -> str:
+        """To the second, which is what tells rows of one conversation apart."""
+        return date_format(timezone.localtime(row.created_at), "d/m/Y H:i:s")
+
+    @admin.display(description=_("session"))
+    def session_link(self, row: Any) -> SafeString | str:
+        """The conversation itself; its page looks who asks."""
+        if row.session_id is None:
+            return "–"
+        url = reverse("conversation", args=[row.session_id])
+        return format_html('<a href="{}">{}</a>', url, row.session)
+
 
 # --- Flows ----------------------------------------------------------------------------------------
 
 
-class TriggerInline(admin.TabularInline):
+TRIGGER_ROWS: list[str | list[str] | tuple[str, ...]] = [
+    ("kind", "priority", "is_active"),
+    "keywords",
+    ("channel", "calendar", "when_open"),
+]
+
+
+class TriggerInline(admin.StackedInline):
     model = Trigger
+    form = TriggerForm
+    fields = TRIGGER_ROWS
     extra = 0
 
 
@@ -172,13 +197,12 @@ class FlowAdmin(VisibleModelAdmin):
     def version_on_air(self, flow: Flow) -> str:
         return f"v{flow.published.number}" if flow.published else "–"
 
-    @admin.display(description=_("draft waits"), boolean=True)
-    def waiting_draft(self, flow: Flow) -> bool:
+    @admin.display(description=_("draft waits"))
+    def waiting_draft(self, flow: Flow) -> str:
         """Saved after what is on air was published."""
-        if flow.published is None:
-            return True
-        saved_at = flow.draft_saved_at
-        return saved_at is not None and saved_at > flow.published.published_at
+        saved_at, on_air = flow.draft_saved_at, flow.published
+        waits = on_air is None or (saved_at is not None and saved_at > on_air.published_at)
+        return gettext("yes") if waits else "–"
 
     @admin.display(description=_("findings"))
     def findings(self, flow: Flow) -> SafeString | str:
@@ -229,6 +253,8 @@ class FlowVersionAdmin(ReadOnlyModelAdmin):
 @admin.register(Trigger)
 class TriggerAdmin(VisibleModelAdmin):
     visible_through = "flow"
+    form = TriggerForm
+    fields = ["flow", *TRIGGER_ROWS]
     list_display = ["kind", "flow", "words", "channel", "calendar", "priority", "is_active"]
     list_filter = ["kind", "is_active", "channel"]
     list_select_related = ["flow", "channel", "calendar"]
@@ -257,17 +283,13 @@ class FlowRunAdmin(LogAdmin):
         "trigger__flow__draft",
     )
 
-    @admin.display(description=_("session"))
-    def session_link(self, run: FlowRun) -> SafeString:
-        return _conversation_link(run)
-
 
 # --- Logs -----------------------------------------------------------------------------------------
 
 
 @admin.register(FlowLog)
 class FlowLogAdmin(LogAdmin):
-    list_display = ["created_at", "session_link", "seq", "kind", "node", "next_node", "duration"]
+    list_display = ["moment", "session_link", "seq", "kind", "node", "next_node", "duration"]
     list_filter = ["kind", "created_at", "session__is_simulated"]
     list_select_related = ["session__lead", "session__channel"]
     search_fields = ["=node", "=next_node", "session__lead__name", "session__lead__phone"]
@@ -277,7 +299,7 @@ class FlowLogAdmin(LogAdmin):
         "seq",
         "kind",
         "run",
-        "created_at",
+        "moment",
         "duration",
         "node",
         "next_node",
@@ -288,12 +310,8 @@ class FlowLogAdmin(LogAdmin):
         "context_unset",
         "state",
     ]
-    readonly_fields = ["session_link", "duration"]
+    readonly_fields = ["session_link", "moment", "duration"]
     heavy = (*HEAVY_OF_SESSION, "message", "effects", "trace", "state", "context_set")
-
-    @admin.display(description=_("session"))
-    def session_link(self, row: FlowLog) -> SafeString:
-        return _conversation_link(row)
 
     @admin.display(description=_("duration"))
     def duration(self, row: FlowLog) -> str:
@@ -302,16 +320,7 @@ class FlowLogAdmin(LogAdmin):
 
 @admin.register(MessageLog)
 class MessageLogAdmin(LogAdmin):
-    list_display = [
-        "created_at",
-        "session_link",
-        "direction",
-        "author",
-        "kind",
-        "short_text",
-        "status",
-        "error_code",
-    ]
+    list_display = ["moment", "session_link", "author", "kind_label", "short_text", "how_far"]
     list_filter = [
         "direction",
         "status",
@@ -323,17 +332,78 @@ class MessageLogAdmin(LogAdmin):
     list_select_related = ["session__lead", "session__channel"]
     search_fields = ["text", "=provider_id", "session__lead__name", "session__lead__phone"]
     search_help_text = _("Text, provider id, or name or phone of the lead.")
-    exclude = ["session", "locked_until"]
-    readonly_fields = ["session_link"]
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "session_link",
+                    "moment",
+                    "direction",
+                    "author",
+                    "author_user",
+                    "identity",
+                    "kind_label",
+                    "text",
+                    "shown_payload",
+                    "reply_to",
+                    "reaction",
+                    "flow_log",
+                ]
+            },
+        ),
+        (
+            _("Delivery"),
+            {
+                "fields": [
+                    "how_far",
+                    "error_detail",
+                    "sent_at",
+                    "delivered_at",
+                    "read_at",
+                    "played_at",
+                    "failed_at",
+                    "edited_at",
+                    "revoked_at",
+                ]
+            },
+        ),
+        (
+            _("More"),
+            {
+                "classes": ["collapse"],
+                "fields": [
+                    "channel",
+                    "provider_id",
+                    "provider_at",
+                    "client_id",
+                    "epoch",
+                    "run_at",
+                    "attempts",
+                    "pricing",
+                ],
+            },
+        ),
+    ]
+    readonly_fields = ["session_link", "moment", "kind_label", "shown_payload", "how_far"]
     heavy = (*HEAVY_OF_SESSION, "payload", "pricing")
     actions = ["send_again"]
 
     def has_reply_permission(self, request: HttpRequest) -> bool:
         return person(request).has_perm("chatbot.add_messagelog")
 
-    @admin.display(description=_("session"))
-    def session_link(self, message: MessageLog) -> SafeString:
-        return _conversation_link(message)
+    @admin.display(description=_("kind"))
+    def kind_label(self, message: MessageLog) -> str:
+        return str(KIND_LABELS.get(message.kind, message.kind))
+
+    @admin.display(description=_("status"))
+    def how_far(self, message: MessageLog) -> str:
+        code = f" ({message.error_code})" if message.error_code else ""
+        return f"{message.get_status_display()}{code}"
+
+    @admin.display(description=_("payload"))
+    def shown_payload(self, message: MessageLog) -> SafeString:
+        return _as_json(message.payload)
 
     @admin.display(description=_("text"))
     def short_text(self, message: MessageLog) -> str:
@@ -400,10 +470,6 @@ class TaskAdmin(LogAdmin):
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return person(request).is_admin
 
-    @admin.display(description=_("session"))
-    def session_link(self, task: Task) -> SafeString | str:
-        return _conversation_link(task) if task.session_id else "–"
-
     @admin.action(description=_("Try again"), permissions=["retry"])
     def retry(self, request: HttpRequest, chosen: QuerySet[Task]) -> None:
         """A flow that no longer waits for the answer drops it, so trying again is never wrong."""
@@ -425,7 +491,7 @@ class TaskAdmin(LogAdmin):
 
 @admin.register(FailedEvent)
 class FailedEventAdmin(LogAdmin):
-    list_display = ["created_at", "channel", "error", "state", "tries", "outcome"]
+    list_display = ["moment", "channel", "error", "state", "tries", "outcome"]
     list_filter = ["state", "channel", "created_at"]
     list_select_related = ["channel"]
     search_fields = ["error", "outcome"]
@@ -479,11 +545,6 @@ class WorkerAdmin(ReadOnlyModelAdmin):
 
 def _as_json(value: Any) -> SafeString:
     return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _conversation_link(row: Any) -> SafeString:
-    url = reverse("conversation", args=[row.session_id])
-    return format_html('<a href="{}">{}</a>', url, row.session)
 
 
 def _each(

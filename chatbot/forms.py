@@ -1,4 +1,4 @@
-"""The stock form of a flow: its draft as JSON, guarded against two people saving at once."""
+"""Console forms: a flow with its draft as JSON, guarded against two editors; a trigger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from chatbot.engine.nodes import FlowError, parse_flow
 from chatbot.findings import unreadable
-from chatbot.models import Flow
+from chatbot.models import Flow, Trigger
 
 
 class IndentedEncoder(json.JSONEncoder):
@@ -82,3 +82,41 @@ class FlowForm(forms.ModelForm):
                 "theirs stands below. Save again to replace theirs with yours."
             ),
         )
+
+
+class WordsField(forms.CharField):
+    """A stored list of words, written with commas between them."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> list[str]:
+        words = (word.strip() for word in super().clean(value).split(","))
+        return list(dict.fromkeys(word for word in words if word))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(super().has_changed(self.prepare_value(initial), data))
+
+
+class TriggerForm(forms.ModelForm):
+    keywords = WordsField(
+        label=gettext_lazy("keywords"),
+        required=False,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+        help_text=gettext_lazy(
+            "Words, button payloads or ad ids, depending on the kind, separated by commas."
+        ),
+    )
+
+    class Meta:
+        model = Trigger
+        fields = [
+            "flow",
+            "kind",
+            "keywords",
+            "channel",
+            "calendar",
+            "when_open",
+            "priority",
+            "is_active",
+        ]

@@ -13,7 +13,9 @@ from model_bakery import baker
 from zeal import zeal_ignore
 
 from chatbot import flows_service, reprocessing
+from chatbot.channels.inbound import Kind
 from chatbot.engine.nodes import parse_flow
+from chatbot.labels import KIND_LABELS
 from chatbot.models import (
     FailedEvent,
     FailedEventState,
@@ -186,6 +188,10 @@ def test_what_a_customer_wrote_is_never_markup(client):
         assert "<script>alert(1)" not in page.content.decode()
 
 
+def test_every_kind_of_message_has_a_name_for_people():
+    assert KIND_LABELS.keys() == set(Kind)
+
+
 # --- Actions
 
 
@@ -328,6 +334,30 @@ def test_the_second_of_two_editors_keeps_their_text_and_sees_the_other(client):
     client.post(changed("flow", flow.pk), form_of(flow, mine, revision=revision))
     flow.refresh_from_db()
     assert flow.draft == parse_flow(mine).as_dict()
+
+
+def trigger_rows(*rows):
+    """What the page posts for the triggers of a flow."""
+    saved = [row for row in rows if "id" in row]
+    values = {f"triggers-{n}-{key}": one for n, row in enumerate(rows) for key, one in row.items()}
+    return {
+        "triggers-TOTAL_FORMS": len(rows),
+        "triggers-INITIAL_FORMS": len(saved),
+        **values,
+    }
+
+
+def test_triggers_are_written_as_words_with_commas_on_the_page_of_their_flow(client):
+    flow = recipes.flow()
+    client.force_login(ana())
+    row = {"kind": "keyword", "keywords": " orçamento, preço ,,preço", "priority": 5}
+    rows = trigger_rows({**row, "is_active": "on", "when_open": "on"})
+    answer = client.post(changed("flow", flow.pk), form_of(flow, flow.draft, **rows))
+    assert answer.status_code == 302
+    trigger = flow.triggers.get()
+    assert (trigger.kind, trigger.keywords) == ("keyword", ["orçamento", "preço"])
+    page = client.get(changed("trigger", trigger.pk)).content.decode()
+    assert 'value="orçamento, preço"' in page
 
 
 def test_a_new_flow_begins_with_an_empty_draft(client):

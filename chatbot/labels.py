@@ -1,0 +1,35 @@
+"""What people read instead of stored codes."""
+
+from __future__ import annotations
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from chatbot.channels.inbound import Kind
+
+KIND_LABELS: dict[str, str | Promise] = {
+    Kind.TEXT: _("text"),
+    Kind.IMAGE: _("image"),
+    Kind.AUDIO: _("audio"),
+    Kind.VOICE: _("voice message"),
+    Kind.VIDEO: _("video"),
+    Kind.DOCUMENT: _("document"),
+    Kind.STICKER: _("sticker"),
+    Kind.LOCATION: _("location"),
+    Kind.CONTACTS: _("contacts"),
+    Kind.BUTTON_REPLY: _("button chosen"),
+    Kind.LIST_REPLY: _("option chosen"),
+    Kind.FLOW_REPLY: _("form"),
+    Kind.ORDER: _("order"),
+    Kind.REACTION: _("reaction"),
+    Kind.REACTION_REMOVED: _("reaction removed"),
+    Kind.EDIT: _("edit"),
+    Kind.REVOKE: _("deleted by the customer"),
+    Kind.SYSTEM: _("system"),
+    Kind.UNSUPPORTED: _("not supported"),
+    Kind.GROUP_TEXT: _("group message"),
+    Kind.ECHO: _("from the phone"),
+    Kind.BUTTONS: _("buttons"),
+    Kind.LIST: _("list"),
+    Kind.TEMPLATE: _("message template"),
+}
