@@ -340,8 +340,13 @@ def _fall_back(turn: Turn, item: InboundMessage, row: MessageLog, failure: Excep
         error=f"step failed: {type(failure).__name__}",
         cause=failure,
     )
-    if session.owner != Owner.BOT or item.kind not in ADVANCING_KINDS:
-        return
+    if session.owner == Owner.BOT and item.kind in ADVANCING_KINDS:
+        _give_to_people(turn)
+
+
+def _give_to_people(turn: Turn) -> None:
+    """The bot cannot go on: a ticket in the fallback department, and one fixed sentence."""
+    session = turn.session
     try:
         with transaction.atomic():
             tickets.open_ticket(
@@ -438,10 +443,8 @@ def resume(
     """
     if task.session_id is None:
         return False
-    session = lock_session(task.session_id)
-    turn = Turn(session, now=now)
-    awaited = session.flow_state.get("awaiting") == {"run": task.run_id, "seq": task.seq}
-    if not (awaited and session.is_live and turn.is_running):
+    turn = Turn(lock_session(task.session_id), now=now)
+    if not _is_awaited(turn, task):
         turn.log(FlowLogKind.EDIT, message={"kind": "dropped", "task": task.pk, "route": route})
         turn.save([])
         return False
@@ -452,6 +455,23 @@ def resume(
         turn.advance(HandlerReturned(at=now, facts=facts, route=route, values=values or {}))
     turn.save([])
     return True
+
+
+@transaction.atomic
+def give_up(task: Task, *, now: datetime) -> None:
+    """The answer of this task will never come: who still waits for it gets people instead."""
+    if task.session_id is None:
+        return
+    turn = Turn(lock_session(task.session_id), now=now)
+    if _is_awaited(turn, task):
+        _give_to_people(turn)
+        turn.save([])
+
+
+def _is_awaited(turn: Turn, task: Task) -> bool:
+    awaited = turn.session.flow_state.get("awaiting")
+    is_this = awaited == {"run": task.run_id, "seq": task.seq}
+    return is_this and turn.session.is_live and turn.is_running
 
 
 # --- Trouble of the database -------------------------------------------------------------------

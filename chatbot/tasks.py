@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,7 +42,8 @@ def run_task(task: Task) -> str:
     """Do one claimed task and record what became of it; returns its new status.
 
     The work is done with no transaction open. A task whose worker dies is done again after its
-    lease: handlers and requests may run twice, their result counts once.
+    lease: handlers and requests may run twice, their result counts once. When a result is there
+    and the flow stumbles over it, only the flow is tried again.
     """
     mine = Task.objects.filter(
         pk=task.pk, status=TaskStatus.PENDING, locked_until=task.locked_until
@@ -63,6 +65,8 @@ def run_task(task: Task) -> str:
     else:
         done = {"locked_until": None, "error": error[:500], "done_at": now}
         mine.update(status=status, **done)  # writer: tasks belong to this module
+    if status == TaskStatus.FAILED and task.kind != TaskKind.MARK_READ:
+        conversation.give_up(task, now=now)
     return status
 
 
@@ -73,12 +77,20 @@ def _run(task: Task) -> tuple[TaskStatus, str]:
         case TaskKind.WAIT:
             return _resume(task)
         case TaskKind.HTTP:
-            route, values = run_request(task.payload)
-            return _resume(task, route=route, values=values)
+            return _resume(task, **_result_of(task, lambda: run_request(task.payload)))
         case TaskKind.HANDLER:
-            route, values = _run_handler(task)
-            return _resume(task, route=route, values=values)
+            return _resume(task, **_result_of(task, lambda: _run_handler(task)))
     return TaskStatus.FAILED, f"nobody runs tasks of kind {task.kind}"
+
+
+def _result_of(task: Task, work: Callable[[], tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+    """What the work gave, kept on the task: a request is not made again for a later failure."""
+    if "result" not in task.payload:
+        route, values = work()
+        task.payload = {**task.payload, "result": {"route": route, "values": values}}
+        task.save(update_fields=["payload"])
+    result: dict[str, Any] = task.payload["result"]
+    return result
 
 
 def _run_handler(task: Task) -> tuple[str, dict[str, Any]]:
@@ -103,8 +115,7 @@ def _mark_read(task: Task) -> tuple[TaskStatus, str]:
 
 
 def _retry_or_fail(task: Task, may_retry: bool) -> TaskStatus:
-    """A mark as read that cannot be made is no loss; a flow that waits must get its answer in the
-    end."""
+    """Again after a while, up to the limit."""
     if may_retry and task.attempts < TRIES:
         return TaskStatus.PENDING
     return TaskStatus.FAILED
