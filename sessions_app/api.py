@@ -23,6 +23,12 @@ class CredentialsSerializer(serializers.Serializer):
     """What is left out, or empty, stays as it is."""
 
     app_secret = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+    previous_app_secret = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=1000,
+        help_text="Still valid while the app secret is being replaced.",
+    )
     verify_token = serializers.CharField(required=False, allow_blank=True, max_length=1000)
     access_token = serializers.CharField(required=False, allow_blank=True, max_length=1000)
 
@@ -54,7 +60,7 @@ class ChannelSerializer(serializers.ModelSerializer):
             "pause_reason",
             "created_at",
         ]
-        read_only_fields = ["created_at"]
+        read_only_fields = ["is_default", "created_at"]
 
     def get_credentials_set(self, channel: Channel) -> list[str]:
         return [name for name in CREDENTIALS if channel.credentials.get(name)]
@@ -111,6 +117,12 @@ class ChannelViewSet(
 
     def get_queryset(self) -> Any:
         return Channel.objects.visible_to(self.request.user)
+
+    @extend_schema(request=None, responses=ChannelSerializer)
+    @action(detail=True, methods=["post"], url_path="make-default")
+    def make_default(self, request: Request, pk: str | None = None) -> Response:
+        """From now on this channel answers at /webhook, and no other."""
+        return Response(self.get_serializer(services.make_default(self.get_object())).data)
 
 
 class SessionSerializer(serializers.ModelSerializer):

@@ -3,7 +3,8 @@ from django.urls import reverse
 from zeal import zeal_ignore
 
 from leads.tests.recipes import davi
-from sessions_app.models import Channel, ChannelKind, Owner, Session
+from sessions_app.models import Channel, ChannelKind, EndReason, Owner, Session
+from sessions_app.services import end_session
 from sessions_app.tests import recipes
 from users.tests.recipes import ana, bia, caio
 
@@ -15,6 +16,7 @@ CHANNELS = "admin:sessions_app_channel_changelist"
 CHANNEL = "admin:sessions_app_channel_change"
 SECRETS = {
     "app_secret": "segredo-da-app-0001",
+    "previous_app_secret": "segredo-anterior-0000",
     "verify_token": "vt-curto-3",
     "access_token": "EAAG-um-token-longo-0002",
 }
@@ -63,7 +65,8 @@ def test_a_lost_key_is_shown_and_loses_nothing_more(client, channel, settings):
     settings.FIELD_ENCRYPTION_KEY = ["A" * 43 + "="]
     client.force_login(ana())
     url = reverse(CHANNEL, args=[channel.pk])
-    assert client.get(url).status_code == 200
+    page = client.get(url)
+    assert "FIELD_ENCRYPTION_KEY" in page.content.decode()
     assert posted(client, url, name="Matriz").status_code == 302
     settings.FIELD_ENCRYPTION_KEY = known
     assert Channel.objects.get().credentials == SECRETS
@@ -81,6 +84,33 @@ def test_an_admin_makes_a_channel(client):
     )
     assert response.status_code == 302, response.context["adminform"].form.errors
     assert Channel.objects.get(slug="filial").credentials == {"app_secret": "x" * 20}
+
+
+def test_a_refused_form_gives_no_secret_back(client, channel):
+    client.force_login(ana())
+    url = reverse(CHANNEL, args=[channel.pk])
+    page = posted(client, url, name="", app_secret="digitado-agora-0009")
+    assert "name" in page.context["adminform"].form.errors
+    assert "digitado-agora-0009" not in page.content.decode()
+    assert Channel.objects.get().credentials == SECRETS
+
+
+def test_the_previous_secret_is_forgotten_and_the_others_stay(client, channel):
+    client.force_login(ana())
+    chosen = {"action": "forget_previous_secret", "_selected_action": [channel.pk]}
+    client.post(reverse(CHANNELS), chosen)
+    kept = {name: text for name, text in SECRETS.items() if name != "previous_app_secret"}
+    assert Channel.objects.get().credentials == kept
+
+
+def test_one_channel_is_made_the_default(client, channel):
+    other = recipes.channel("filial", is_default=True)
+    client.force_login(ana())
+    both = {"action": "make_default", "_selected_action": [channel.pk, other.pk]}
+    client.post(reverse(CHANNELS), both)
+    assert Channel.objects.get(is_default=True) == other
+    client.post(reverse(CHANNELS), {**both, "_selected_action": [channel.pk]})
+    assert Channel.objects.get(is_default=True) == channel
 
 
 def test_attendants_do_not_reach_channels(client, channel):
@@ -107,7 +137,16 @@ def test_the_simulator_has_a_list_of_its_own(client):
     client.force_login(ana())
     assert shown(client.get(reverse(SESSIONS))) == [real]
     assert shown(client.get(reverse(SESSIONS), {"state": "simulated"})) == [simulated]
-    assert shown(client.get(reverse(SESSIONS), {"state": "live", "q": "Davi"})) == [real]
+    assert shown(client.get(reverse(SESSIONS), {"state": "all", "q": "Davi"})) == [real]
+
+
+def test_ended_conversations_are_listed_when_asked_for(client):
+    ended = end_session(recipes.session(), reason=EndReason.IDLE, at=recipes.MONDAY)
+    live = recipes.session(davi())
+    client.force_login(ana())
+    assert shown(client.get(reverse(SESSIONS))) == [live]
+    assert shown(client.get(reverse(SESSIONS), {"state": "ended"})) == [ended]
+    assert shown(client.get(reverse(SESSIONS), {"state": "all"})) == [live, ended]
 
 
 def test_nothing_of_a_conversation_is_edited(client):

@@ -54,10 +54,37 @@ def test_slug_and_kind_of_a_channel_stay(changed):
     assert (response.status_code, list(response.json()["fields"])) == (400, list(changed))
 
 
-def test_there_is_one_default_channel():
-    recipes.channel(is_default=True)
-    given = {"slug": "b", "kind": "whatsapp_cloud", "name": "B", "is_default": True}
-    assert api(ana()).post(CHANNELS, given).status_code == 400
+def test_one_channel_answers_at_the_webhook_and_no_other():
+    before, after = recipes.channel(is_default=True), recipes.channel("filial")
+    assert api(bia()).post(f"{CHANNELS}/{after.pk}/make-default").status_code == 403
+    response = api(ana()).post(f"{CHANNELS}/{after.pk}/make-default")
+    assert (response.status_code, response.json()["is_default"]) == (200, True)
+    before.refresh_from_db()
+    assert not before.is_default
+
+
+def test_being_the_default_is_not_a_field_to_set():
+    channel = recipes.channel(is_default=True)
+    api(ana()).patch(f"{CHANNELS}/{channel.pk}", {"is_default": False})
+    channel.refresh_from_db()
+    assert channel.is_default
+
+
+def test_a_secret_is_replaced_while_the_previous_one_is_still_valid():
+    channel = recipes.channel(credentials=SECRETS)
+    given = {"app_secret": "novo-segredo", "previous_app_secret": SECRETS["app_secret"]}
+    response = api(ana()).patch(f"{CHANNELS}/{channel.pk}", {"credentials": given})
+    assert response.json()["credentials_set"] == [*given, "access_token"]
+    channel.refresh_from_db()
+    assert channel.credentials == {**SECRETS, **given}
+
+
+@pytest.mark.parametrize("taken", [{"slug": "loja"}, {"external_id": "1055501"}], ids=str)
+def test_two_channels_share_neither_address_nor_number(taken):
+    recipes.channel(external_id="1055501")
+    given = {"slug": "b", "kind": "whatsapp_cloud", "name": "B", **taken}
+    response = api(ana()).post(CHANNELS, given)
+    assert (response.status_code, response.json()["code"]) == (400, "invalid")
 
 
 def test_attendants_change_no_channel():
