@@ -140,7 +140,10 @@ class Desk(RuleBasedStateMachine):
 
     @rule(who=NUMBER)
     def merge(self, who):
+        """Both are in the middle of something, else there is little to merge."""
         winner, loser = self.leads[who % 2], self.leads[1 - who % 2]
+        self.write(who)
+        self.write(who + 1)
         self.do(lambda: merge_leads(winner, loser, actor=None))
         self.leads = [winner, davi()]
 
@@ -205,7 +208,7 @@ def test_any_sequence_of_operations_keeps_the_invariants():
     run_state_machine_as_test(
         Desk,
         settings=settings(
-            max_examples=30,
+            max_examples=20,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
