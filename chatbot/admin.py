@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -412,14 +411,13 @@ class MessageLogAdmin(LogAdmin):
     @admin.action(description=_("Send again (not confirmed)"), permissions=["reply"])
     def send_again(self, request: HttpRequest, rows: QuerySet[MessageLog]) -> None:
         unconfirmed = rows.filter(status=MessageStatus.FAILED, error_code=UNCONFIRMED)
-        count = _each(
-            self,
+        count = self.do_to_each(
             request,
             unconfirmed.order_by("id"),
             lambda message: delivery.send_again(message, user=person(request)),
         )
         text = ngettext("%(count)d message sent again.", "%(count)d messages sent again.", count)
-        self.message_user(request, text % {"count": count}, _level(count))
+        self.tell_count(request, text, count)
 
 
 @admin.register(Media)
@@ -486,7 +484,7 @@ class TaskAdmin(LogAdmin):
             )
         )
         text = ngettext("%(count)d task is due again.", "%(count)d tasks are due again.", count)
-        self.message_user(request, text % {"count": count}, _level(count))
+        self.tell_count(request, text, count)
 
 
 @admin.register(FailedEvent)
@@ -545,22 +543,3 @@ class WorkerAdmin(ReadOnlyModelAdmin):
 
 def _as_json(value: Any) -> SafeString:
     return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _each(
-    screen: admin.ModelAdmin, request: HttpRequest, rows: Iterable[Any], act: Callable[[Any], Any]
-) -> int:
-    """Do it to each row; a refusal is shown and the rest goes on. How many it was done to."""
-    count = 0
-    for row in rows:
-        try:
-            act(row)
-        except DomainError as refusal:
-            screen.message_user(request, f"{row}: {refusal.message}", messages.ERROR)
-        else:
-            count += 1
-    return count
-
-
-def _level(count: int) -> int:
-    return messages.SUCCESS if count else messages.WARNING
