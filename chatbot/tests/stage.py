@@ -16,10 +16,12 @@ from chatbot.facts import departments
 from chatbot.models import (
     Author,
     Direction,
+    FailedEvent,
     Flow,
     FlowVersion,
     MessageLog,
     MessageStatus,
+    Task,
     Trigger,
     TriggerKind,
 )
@@ -100,6 +102,11 @@ def _row(session: Session, text: str, **fields: Any) -> MessageLog:
         text=text,
         **values,
     )
+
+
+def is_nothing_stored() -> bool:
+    models = (MessageLog, FailedEvent, Lead, Identity, Session, Task)
+    return not any(model.objects.exists() for model in models)
 
 
 def fresh(row: MessageLog) -> MessageLog:
