@@ -3,9 +3,12 @@ later."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import traceback
 from typing import Any
 
+from django.utils import timezone
 from pydantic import TypeAdapter
 
 from chatbot.channels.inbound import (
@@ -48,10 +51,16 @@ def keep_item(  # noqa: PLR0913  # keyword-only
 ) -> FailedEvent:
     """A parsed item; it can go through `receive` again."""
     name = type(item).__name__
-    return FailedEvent.objects.create(
+    stored = clean({"type": name, "item": _TYPES[name].dump_python(item, mode="json")})
+    # A step fails once a message, and each message comes in once. Trouble of the account has no
+    # id and may come back: it is news again on another day.
+    day = timezone.localdate().isoformat() if isinstance(item, AccountNotice) else ""
+    digest = "" if message else _digest(channel, json.dumps(stored, sort_keys=True), day)
+    return _keep(
         channel=channel,
         message=message,
-        item=clean({"type": name, "item": _TYPES[name].dump_python(item, mode="json")}),
+        item=stored,
+        digest=digest,
         error=clean_text(error)[:ERROR_LENGTH],
         details=_details(cause),
         state=state,
@@ -62,9 +71,27 @@ def keep_body(
     body: bytes, *, channel: Channel | None, error: str, cause: BaseException | None = None
 ) -> FailedEvent:
     """A body that was proven to come from the provider and could not be parsed."""
-    return FailedEvent.objects.create(
-        channel=channel, body=body, error=clean_text(error)[:ERROR_LENGTH], details=_details(cause)
+    return _keep(
+        channel=channel,
+        body=body,
+        digest=_digest(channel, body),
+        error=clean_text(error)[:ERROR_LENGTH],
+        details=_details(cause),
     )
+
+
+def _keep(*, digest: str, **values: Any) -> FailedEvent:
+    """The event, or the one that an earlier delivery of the same thing left."""
+    if not digest:
+        return FailedEvent.objects.create(**values)
+    return FailedEvent.objects.get_or_create(digest=digest, defaults=values)[0]
+
+
+def _digest(channel: Channel | None, *parts: str | bytes) -> str:
+    found = hashlib.sha256(str(channel and channel.pk).encode())
+    for part in parts:
+        found.update(b"\0" + (part if isinstance(part, bytes) else part.encode()))
+    return found.hexdigest()
 
 
 def item_of(event: FailedEvent) -> Inbound | None:

@@ -654,6 +654,8 @@ class FailedEvent(models.Model):
     )
     body = models.BinaryField(_("body"), null=True, blank=True)
     item = models.JSONField(_("item"), default=dict, blank=True)
+    # SHA-256 of what was kept: a repeated delivery of the same thing is no news.
+    digest = models.CharField(max_length=64, blank=True, editable=False)
     error = models.CharField(_("error"), max_length=500)
     details = models.TextField(_("details"), blank=True)
     state = models.CharField(
@@ -671,6 +673,11 @@ class FailedEvent(models.Model):
         verbose_name = _("failed event")
         verbose_name_plural = _("failed events")
         ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["digest"], condition=~Q(digest=""), name="chatbot_failedevent_once"
+            )
+        ]
         indexes = [
             models.Index(fields=["-id"], condition=Q(state="new"), name="chatbot_failedevent_new")
         ]

@@ -39,10 +39,10 @@ def webhook(request: HttpRequest, slug: str = "") -> HttpResponse:
         return _answer(503)
     if channel is None:
         return _answer(404)
-    transport = transport_for(channel)
-    if request.method == "GET":
-        return transport.handshake(request) or _answer(404)
     try:
+        transport = transport_for(channel)
+        if request.method == "GET":
+            return transport.handshake(request) or _answer(404)
         return _answer(_post(request, channel, transport))
     except Exception:
         logger.exception("a body of channel %s could not be stored", channel.slug)
