@@ -30,18 +30,22 @@ def reprocess(event: FailedEvent, *, now: datetime) -> str:
     if event.state != FailedEventState.NEW:
         return event.outcome
     try:
-        state, outcome = _reprocess(event, now=now)
+        if event.message is None:
+            _note(event, *_receive_again(event, now=now))
+        else:
+            _run_missing_step(event, event.message, now=now)
     except Exception as error:
         logger.exception("failed event %s failed again", event.pk)
-        state, outcome = FailedEventState.NEW, f"{type(error).__name__}"
-    event.state, event.outcome, event.tries = state, outcome[:300], event.tries + 1
-    event.save(update_fields=["state", "outcome", "tries", "updated_at"])
+        _note(event, FailedEventState.NEW, type(error).__name__)
     return event.outcome
 
 
-def _reprocess(event: FailedEvent, *, now: datetime) -> tuple[FailedEventState, str]:
-    if event.message is not None:
-        return _run_missing_step(event, event.message, now=now)
+def _note(event: FailedEvent, state: FailedEventState, outcome: str) -> None:
+    event.state, event.outcome, event.tries = state, outcome[:300], event.tries + 1
+    event.save(update_fields=["state", "outcome", "tries", "updated_at"])
+
+
+def _receive_again(event: FailedEvent, *, now: datetime) -> tuple[FailedEventState, str]:
     channel = event.channel or intake.channel_named_by(event)
     if channel is None:
         return FailedEventState.NEW, _("There is still no channel for this number.")
@@ -57,15 +61,18 @@ def _reprocess(event: FailedEvent, *, now: datetime) -> tuple[FailedEventState, 
 
 
 @transaction.atomic
-def _run_missing_step(
-    event: FailedEvent, row: MessageLog, *, now: datetime
-) -> tuple[FailedEventState, str]:
-    """Only the step, under the session lock, and only if nobody has gone on without it."""
+def _run_missing_step(event: FailedEvent, row: MessageLog, *, now: datetime) -> None:
+    """Only the step, under the session lock, and only if nobody has gone on without it. The event
+    is settled in the same transaction: neither a second command nor a crash runs the step twice."""
     item = failures.item_of(event)
     session = lock_session(row.session_id)
+    event.refresh_from_db(fields=["state", "outcome", "tries"])
+    if event.state != FailedEventState.NEW:
+        return
     reason = _why_not(row, session)
     if reason or not isinstance(item, InboundMessage):
-        return FailedEventState.SUPERSEDED, reason or _("The item cannot be read any more.")
+        _note(event, FailedEventState.SUPERSEDED, reason or _("The item cannot be read any more."))
+        return
     turn = Turn(session, now=now)
     ticket = open_ticket_of(session)
     if ticket is not None:
@@ -74,7 +81,7 @@ def _run_missing_step(
         turn.revive()
     turn.hear(item, at=min(item.at or now, now))
     turn.save([])
-    return FailedEventState.DONE, _("Handled.")
+    _note(event, FailedEventState.DONE, _("Handled."))
 
 
 def _why_not(row: MessageLog, session: Session) -> str:

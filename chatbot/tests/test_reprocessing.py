@@ -1,0 +1,282 @@
+"""A second try for each kind of failed event: the right thing once, and nothing more after that."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+
+from chatbot import intake, verification
+from chatbot.conversation import send_reply
+from chatbot.models import FailedEvent, FailedEventState, FlowLog, MessageLog
+from chatbot.reprocessing import reprocess
+from chatbot.sentences import SENTENCES
+from chatbot.tests import stage
+from chatbot.tests.webhook import (
+    SECOND_NUMBER,
+    body_of,
+    post,
+    post_file,
+    say,
+    text,
+    whatsapp_channel,
+)
+from sessions_app.models import Owner, Session
+from sessions_app.tests.racing import at_once
+from tickets import services as tickets
+from tickets.models import Ticket
+from users.tests.recipes import bia
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def shop(db):
+    return stage.open_shop()
+
+
+def process_failed():
+    out = StringIO()
+    call_command("process_failed", stdout=out)
+    return out.getvalue()
+
+
+def states():
+    return list(FailedEvent.objects.order_by("pk").values_list("state", flat=True))
+
+
+def world():
+    """Everything a second try must not change."""
+    return (
+        MessageLog.objects.count(),
+        FlowLog.objects.count(),
+        Ticket.objects.count(),
+        list(Session.objects.order_by("pk").values_list("owner", "epoch", "current_state", "seq")),
+        FailedEvent.objects.count(),
+    )
+
+
+@pytest.fixture
+def failed_step(client, shop, monkeypatch):
+    """The first "Oi" of a customer, whose step failed for a reason that has gone since."""
+
+    def fail(*args, **kwargs):
+        raise RuntimeError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("chatbot.turn.step", fail)
+        assert say(client, text("Oi")).status_code == 200
+    return FailedEvent.objects.get()
+
+
+# --- The row exists, the step is missing -------------------------------------------------------
+
+
+def test_a_missing_step_runs_and_the_bot_has_the_conversation_again(failed_step):
+    assert "Handled" in process_failed() or states() == [FailedEventState.DONE]
+    session, ticket = Session.objects.get(), Ticket.objects.get()
+    assert (session.owner, session.current_state) == (Owner.BOT, "menu")
+    assert not ticket.is_open
+    texts = list(MessageLog.objects.outbound().order_by("pk").values_list("text", flat=True))
+    assert texts[0] == SENTENCES["trouble"]
+    assert "Como posso ajudar?" in texts[-1]
+    assert list(verification.verify([session.pk])) == [(session.pk, None)]
+
+
+def test_a_second_run_of_the_command_finds_nothing_to_do(failed_step):
+    process_failed()
+    before = world()
+    assert "nothing to do" in process_failed()
+    assert world() == before
+
+
+def test_two_who_hold_the_same_event_run_its_step_once(failed_step):
+    """Both read it as new: two commands at once, or a button pressed twice."""
+    same = FailedEvent.objects.get(pk=failed_step.pk)
+    reprocess(failed_step, now=timezone.now())
+    before = world()
+    reprocess(same, now=timezone.now())
+    assert world() == before
+    assert states() == [FailedEventState.DONE]
+
+
+def test_a_step_in_the_middle_of_a_flow_goes_on_where_it_was(client, shop, monkeypatch):
+    stage.put_on_air(stage.ask_name())
+    say(client, text("Oi"))
+
+    def fail(*args, **kwargs):
+        raise RuntimeError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("chatbot.turn.step", fail)
+        say(client, text("Davi"))
+    assert Session.objects.get().owner == Owner.QUEUE
+    process_failed()
+    assert states() == [FailedEventState.DONE]
+    session = Session.objects.get()
+    assert session.context["nome"] == "Davi"
+    assert session.owner == Owner.QUEUE  # the flow's own handoff
+    assert Ticket.objects.open().get().variables["nome"] == "Davi"
+    assert list(verification.verify([session.pk])) == [(session.pk, None)]
+
+
+def test_after_a_persons_answer_the_step_is_superseded(failed_step):
+    send_reply(Session.objects.get(), user=bia(), text="Pois não?", at=timezone.now())
+    before = world()
+    process_failed()
+    assert states() == [FailedEventState.SUPERSEDED]
+    assert FailedEvent.objects.get().outcome
+    assert world() == before
+
+
+def test_after_the_customers_next_message_the_step_is_superseded(client, failed_step):
+    say(client, text("Alô?"))
+    before = world()
+    process_failed()
+    assert states() == [FailedEventState.SUPERSEDED]
+    assert world() == before
+
+
+def test_after_the_end_of_the_conversation_the_step_is_superseded(failed_step):
+    tickets.close_ticket(Ticket.objects.get(), actor=bia(), then=tickets.Next.END)
+    before = world()
+    process_failed()
+    assert states() == [FailedEventState.SUPERSEDED]
+    assert world() == before
+
+
+def test_a_step_that_fails_again_changes_nothing_but_the_count_of_tries(failed_step, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError
+
+    monkeypatch.setattr("chatbot.turn.step", fail)
+    before = world()
+    for tries in (1, 2):
+        process_failed()
+        event = FailedEvent.objects.get()
+        assert (event.state, event.tries, event.outcome) == ("new", tries, "RuntimeError")
+    assert world() == before
+
+
+# --- There is no row yet -----------------------------------------------------------------------
+
+
+def test_an_item_that_could_not_be_stored_is_received(client, shop, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ValueError
+
+    body = body_of(text("Oi"))
+    with monkeypatch.context() as broken:
+        broken.setattr(intake, "stored_payload", fail)
+        post(client, body)
+    same = FailedEvent.objects.get()
+    process_failed()
+    assert states() == [FailedEventState.DONE]
+    assert MessageLog.objects.inbound().get().text == "Oi"
+    assert Session.objects.get().current_state == "menu"
+    before = world()
+    process_failed()
+    reprocess(same, now=timezone.now())
+    assert post(client, body).status_code == 200
+    assert world() == before
+
+
+def test_an_item_that_still_cannot_be_stored_stays_one_event(client, shop, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ValueError
+
+    monkeypatch.setattr(intake, "stored_payload", fail)
+    say(client, text("Oi"))
+    for _ in range(3):
+        process_failed()
+    event = FailedEvent.objects.get()
+    assert (event.state, event.tries) == (FailedEventState.NEW, 3)
+
+
+def test_an_item_whose_step_fails_now_becomes_an_event_with_its_row(client, shop, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ValueError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(intake, "stored_payload", fail)
+        say(client, text("Oi"))
+    monkeypatch.setattr("chatbot.turn.step", fail)
+    process_failed()
+    assert states() == [FailedEventState.DONE, FailedEventState.NEW]
+    assert FailedEvent.objects.latest("pk").message == MessageLog.objects.inbound().get()
+
+
+def test_trouble_of_the_account_is_noted_once_however_often_it_is_tried(client, shop):
+    post_file(client, "value_errors_account_level.json")
+    before = world()
+    assert FailedEvent.objects.count() == 1
+    for _ in range(3):
+        process_failed()
+    assert world() == before
+
+
+def test_a_message_to_a_number_that_was_added_since_is_received(client, shop):
+    value = text("Oi")
+    value["metadata"]["phone_number_id"] = SECOND_NUMBER
+    say(client, value)
+    process_failed()
+    assert states() == [FailedEventState.NEW]
+    whatsapp_channel(slug="segundo", external_id=SECOND_NUMBER, is_default=False)
+    process_failed()
+    assert states() == [FailedEventState.DONE]
+    assert MessageLog.objects.inbound().get().channel.slug == "segundo"
+    before = world()
+    process_failed()
+    assert world() == before
+
+
+def test_a_malformed_body_stays_as_it_is(client, shop):
+    post(client, b'{"entry": [')
+    for _ in range(2):
+        process_failed()
+    event = FailedEvent.objects.get()
+    assert (event.state, bytes(event.body)) == (FailedEventState.NEW, b'{"entry": [')
+
+
+def test_a_body_that_can_be_parsed_by_now_is_received(client, shop, monkeypatch):
+    def fail(*args, **kwargs):
+        raise KeyError
+
+    body = body_of(text("Oi"), text("Olá", phone="5511990000002"))
+    with monkeypatch.context() as broken:
+        broken.setattr("chatbot.channels.whatsapp_cloud.parsing.parse_body", fail)
+        assert post(client, body).status_code == 200
+    assert not MessageLog.objects.exists()
+    process_failed()
+    assert states() == [FailedEventState.DONE]
+    assert MessageLog.objects.inbound().count() == 2
+    before = world()
+    assert post(client, body).status_code == 200
+    process_failed()
+    assert world() == before
+
+
+def test_a_dry_run_only_lists(failed_step):
+    before = world()
+    out = StringIO()
+    call_command("process_failed", "--dry-run", stdout=out)
+    assert "step failed" in out.getvalue()
+    assert world() == before
+    assert states() == [FailedEventState.NEW]
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_ten_commands_at_once_run_the_missing_step_once(failed_step):
+    events = [FailedEvent.objects.get() for _ in range(10)]
+    tries = [lambda event=event: reprocess(event, now=timezone.now()) for event in events]
+    outcomes = at_once(*tries)
+    assert not [one for one in outcomes if isinstance(one, Exception)]
+    assert states() == [FailedEventState.DONE]
+    session = Session.objects.get()
+    assert (session.current_state, session.epoch) == ("menu", 2)
+    starts = FlowLog.objects.filter(session=session, kind="start")
+    assert starts.count() == 1
+    assert list(verification.verify([session.pk])) == [(session.pk, None)]
