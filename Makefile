@@ -1,5 +1,6 @@
 # make run     everything, on http://127.0.0.1:8000 (PORT=8001 make run for another)
 # make test    the suite on SQLite and again on a PostgreSQL that it brings
+# make coverage  the suite on PostgreSQL, and which branches it did not reach
 # make lint    every check that CI makes;  make format  fixes what a program can fix
 # make lock    writes requirements*.txt anew after a change in requirements*.in
 # make messages  brings the pt-BR catalogue up to date
@@ -28,7 +29,7 @@ apt_install = { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "In
 	lint-messages coverage format messages lock clean gettext
 
 help:
-	@sed -n 's/^# //p' Makefile | head -6
+	@sed -n 's/^# //p' Makefile | head -7
 
 run: .venv/run.stamp
 	@exec $(BIN)/python -m config.first_run

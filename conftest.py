@@ -5,9 +5,16 @@ import shutil
 import socket
 from ipaddress import ip_address
 
+import hypothesis
 import pytest
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+# A busy machine is not a bug: time decides nothing in a property test.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
 
 # Playwright's synchronous API runs an event loop beside the ORM.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
