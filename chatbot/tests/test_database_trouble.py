@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import socket
+import threading
 import subprocess
 import sys
 from functools import partial
@@ -137,16 +138,19 @@ def test_a_deadlock_is_tried_again_at_once(shop):
     stage.put_on_air(_names_the_lead())
     post(Client(), body_of(text("Oi", phone=EVA)))
     session = Session.objects.get()
-    answers = []
+    answers, has_lead = [], threading.Event()
 
     def web():
-        _notice_deadlocks_after("50ms")
+        # Long enough for the other to close the circle: a waiter looks for it only once.
+        _notice_deadlocks_after("2s")
+        assert has_lead.wait(10)
         answers.append(post(Client(), body_of(text("Eva", phone=EVA))).status_code)
 
     def other():
         _notice_deadlocks_after("30s")
         with transaction.atomic():
             Lead.objects.filter(pk=session.lead_id).update(company="Exemplo")
+            has_lead.set()
             wait_until_blocked()
             lock_session(session.pk)
 
