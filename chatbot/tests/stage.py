@@ -92,12 +92,12 @@ def _row(session: Session, text: str, **fields: Any) -> MessageLog:
         "epoch": session.epoch,
         "run_at": now,
         "created_at": now,
+        "identity": session.identity,
         **fields,
     }
     return MessageLog(
         channel=session.channel,
         session=session,
-        identity=session.identity,
         direction=Direction.OUTBOUND,
         text=text,
         **values,
