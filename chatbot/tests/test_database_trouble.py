@@ -5,9 +5,9 @@ from __future__ import annotations
 import http.client
 import os
 import socket
-import threading
 import subprocess
 import sys
+import threading
 from functools import partial
 from time import monotonic, sleep
 
@@ -43,6 +43,8 @@ def shop(transactional_db):
 def blocked():
     """Whoever waits for a lock that this connection holds."""
     with connection.cursor() as cursor:
+        # Within a transaction the view is read once and then remembered.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
             " AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
