@@ -33,3 +33,30 @@ KIND_LABELS: dict[str, str | Promise] = {
     Kind.LIST: _("list"),
     Kind.TEMPLATE: _("message template"),
 }
+
+# What a step's trace holds as codes. What is not here is an id, a label or a word of the flow.
+MATCH_LABELS: dict[str, Promise] = {
+    "answer": _("answered"),
+    "skip": _("skipped"),
+    "choice": _("tap on an older menu"),
+    "invalid": _("not valid"),
+    "ambiguous": _("several fit"),
+    "fallback": _("not understood"),
+    "only_text": _("text was asked for"),
+    "open": _("team is there"),
+    "closed": _("outside business hours"),
+    "lost": _("lost its place"),
+    "nodes": _("too many steps"),
+    "calls": _("too many calls"),
+}
+EXIT_LABELS: dict[str, Promise] = {
+    "on_fail": _("after the last try"),
+    "otherwise": _("otherwise"),
+    "on_message": _("interrupted by a message"),
+    "ok": _("with a result"),
+    "error": _("with an error"),
+    "word": _("word that works anywhere"),
+    "enter": _("into the sub-flow"),
+    "return": _("back from the sub-flow"),
+    "trouble": _("given up"),
+}

@@ -21,6 +21,7 @@ from chatbot.channels.simulator.transport import SCHEME, inbound_from_form
 from chatbot.conversation import Receipt, receive
 from chatbot.documents import document_of
 from chatbot.engine.nodes import FlowDocument, Variable
+from chatbot.labels import EXIT_LABELS, MATCH_LABELS
 from chatbot.models import FlowLog, FlowLogKind, FlowVersion, MessageLog, Trigger, TriggerKind
 from leads.models import Identity, Lead
 from sessions_app.models import Channel, ChannelKind, Session
@@ -292,12 +293,18 @@ def _passages(row: FlowLog, document: FlowDocument | None) -> list[Passage]:
     return [
         Passage(
             title=_any_title(document, passed.get("node", "")),
-            matched=passed.get("matched", ""),
-            exit=passed.get("exit", ""),
+            matched=_matched(passed.get("matched", ""), passed.get("exit", "")),
+            exit=str(EXIT_LABELS.get(passed.get("exit", ""), "")),
         )
         for passed in row.trace
         if isinstance(passed, dict)
     ]
+
+
+def _matched(matched: str, exit_name: str) -> str:
+    """In words, unless it is the flow's own: an option, a case, a route or a word."""
+    is_own = ":" in exit_name or exit_name == "word"
+    return matched if is_own else str(MATCH_LABELS.get(matched, matched))
 
 
 def _effects(row: FlowLog) -> list[str]:

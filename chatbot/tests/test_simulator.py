@@ -7,6 +7,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from chatbot import simulator
 from chatbot.documents import asks_for_tags, document_of
@@ -191,3 +192,20 @@ def test_only_admins_clear_the_simulator(client):
     client.force_login(recipes.bia())
     assert client.get(reverse("simulator_clear")).status_code == 403
     assert client.post(reverse("simulator_clear")).status_code == 403
+
+
+def test_the_log_says_in_words_what_matched(ana, flows):
+    say(ana, text="Oi")
+    say(ana, text="xyzxyz")
+    page = tap(ana, "Falar com a equipe")
+    for words in ("não entendido", "equipe disponível", "equipe"):
+        assert words in page
+    for code in (">fallback<", ">open<", "→ next", "→ option:"):
+        assert code not in page
+
+
+def test_an_ended_conversation_is_at_no_step(ana, flows):
+    say(ana, text="Oi")
+    Session.objects.update(ended_at=timezone.now(), end_reason="expired")
+    page = ana.get(PAGE).content.decode()
+    assert "nenhum: o fluxo terminou" in page
