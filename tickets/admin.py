@@ -11,6 +11,8 @@ from django.contrib.admin.helpers import ActionForm
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -27,6 +29,7 @@ from tickets.models import (
     TicketEvent,
 )
 from tickets.services import Next
+from tickets.wording import collected, event_in_words
 from users.console import ReadOnlyModelAdmin, ReadOnlyTabularInline, VisibleModelAdmin
 from users.models import Department
 from users.permissions import person
@@ -105,7 +108,11 @@ class NoteInline(admin.TabularInline):
 
 class EventInline(ReadOnlyTabularInline):
     model = TicketEvent
-    fields = ["created_at", "kind", "actor", "details"]
+    fields = ["created_at", "kind", "actor", "in_words"]
+
+    @admin.display(description=_("details"))
+    def in_words(self, event: TicketEvent) -> str:
+        return event_in_words(event)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TicketEvent]:
         return super().get_queryset(request).select_related("actor")
@@ -157,7 +164,7 @@ class TicketAdmin(VisibleModelAdmin):
     fieldsets = [
         (None, {"fields": ["protocol", "lead", "session", "subject", "tags"]}),
         (_("Work"), {"fields": ["status", "priority", "department", "assignee"]}),
-        (_("From the bot"), {"fields": ["variables", "handoff"]}),
+        (_("From the bot"), {"fields": ["collected", "handoff_reason"]}),
         (
             _("Times"),
             {
@@ -194,6 +201,17 @@ class TicketAdmin(VisibleModelAdmin):
     @admin.display(description=_("last message"), ordering="last_message_at")
     def preview(self, ticket: Ticket) -> str:
         return Truncator(ticket.last_message_preview).chars(PREVIEW_SHOWN)
+
+    @admin.display(description=_("collected variables"))
+    def collected(self, ticket: Ticket) -> SafeString | str:
+        answers = collected(ticket)
+        if not answers:
+            return "–"
+        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}: {}</li>", answers))
+
+    @admin.display(description=_("why the bot handed over"))
+    def handoff_reason(self, ticket: Ticket) -> str:
+        return str(ticket.handoff.get("reason") or "–")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Ticket | None = None) -> Any:
         shown = [name for _title, options in self.fieldsets for name in options["fields"]]
@@ -307,11 +325,17 @@ class TicketAdmin(VisibleModelAdmin):
 @admin.register(TicketEvent)
 class TicketEventAdmin(ReadOnlyModelAdmin):
     visible_through = "ticket"
-    list_display = ["created_at", "ticket", "kind", "actor", "details"]
+    list_display = ["created_at", "ticket", "kind", "actor", "in_words"]
     list_filter = ["kind", "created_at"]
     list_select_related = ["ticket", "actor"]
     search_fields = ["ticket__protocol", "ticket__lead__name"]
     ordering = ["-id"]
+    fields = ["created_at", "ticket", "kind", "actor", "in_words"]
+    readonly_fields = ["in_words"]
+
+    @admin.display(description=_("details"))
+    def in_words(self, event: TicketEvent) -> str:
+        return event_in_words(event)
 
 
 @admin.register(InternalNote)

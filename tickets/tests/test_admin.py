@@ -282,3 +282,22 @@ def test_admins_write_ready_answers_and_policies(client):
         {"name": "Geral", "first_response_minutes": "10", "is_active": "on"},
     )
     assert (response.status_code, SlaPolicy.objects.count()) == (302, 1)
+
+
+# --- In words ----------------------------------------------------------------------------------
+
+
+def test_a_ticket_says_in_words_what_the_bot_collected_and_what_happened(client):
+    handoff = {"reason": "Pedido", "labels": {"cpf": "CPF"}, "sensitive": ["cpf"], "path": ["x"]}
+    ticket = recipes.ticket(variables={"nome": "Davi", "cpf": "52998224725"}, handoff=handoff)
+    services.claim(ticket, user=bia())
+    services.set_priority(ticket, priority=Priority.HIGH, actor=bia())
+    client.force_login(ana())
+    page = client.get(reverse(CHANGE, args=[ticket.pk])).content.decode()
+    for words in ("nome: Davi", "CPF: ••••••", "Pedido", "média → alta"):
+        assert words in page
+    for raw in ("52998224725", "sensitive", "department&quot;", "medium"):
+        assert raw not in page
+    events = client.get(reverse("admin:tickets_ticketevent_changelist")).content.decode()
+    assert "média → alta" in events
+    assert "{&quot;" not in events
