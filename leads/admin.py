@@ -19,6 +19,8 @@ from users.console import ReadOnlyModelAdmin, ReadOnlyTabularInline, VisibleMode
 from users.permissions import person
 
 CONSOLE = "console"  # the origin of what is recorded here
+# Codes among what is otherwise written by people.
+ORIGINS = {CONSOLE: _("console"), "flow": _("flow"), "api": "API"}
 SHORTEST_PHONE = 8
 
 
@@ -43,7 +45,11 @@ class IdentityInline(ReadOnlyTabularInline):
 
 class StatusChangeInline(ReadOnlyTabularInline):
     model = LeadStatusChange
-    fields = ["created_at", "from_status", "to_status", "actor", "reason"]
+    fields = ["created_at", "from_status", "to_status", "actor", "why"]
+
+    @admin.display(description=_("reason"))
+    def why(self, change: LeadStatusChange) -> str:
+        return str(ORIGINS.get(change.reason, change.reason))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LeadStatusChange]:
         return super().get_queryset(request).select_related("actor")
@@ -51,7 +57,11 @@ class StatusChangeInline(ReadOnlyTabularInline):
 
 class ConsentInline(ReadOnlyTabularInline):
     model = Consent
-    fields = ["recorded_at", "purpose", "is_granted", "text", "origin"]
+    fields = ["recorded_at", "purpose", "is_granted", "text", "from_where"]
+
+    @admin.display(description=_("origin"))
+    def from_where(self, consent: Consent) -> str:
+        return str(ORIGINS.get(consent.origin, consent.origin))
 
 
 class NoteInline(admin.TabularInline):
@@ -214,6 +224,11 @@ class TagAdmin(VisibleModelAdmin):
     search_fields = ["name"]
     ordering = ["name"]
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """The rows between tag and lead have no name to show: their count says enough."""
+        _named, counts, missing, protected = super().get_deleted_objects(objs, request)
+        return [str(tag) for tag in objs], counts, missing, protected
+
 
 @admin.register(Identity)
 class IdentityAdmin(ReadOnlyModelAdmin):
@@ -228,11 +243,17 @@ class IdentityAdmin(ReadOnlyModelAdmin):
 @admin.register(LeadStatusChange)
 class LeadStatusChangeAdmin(ReadOnlyModelAdmin):
     visible_through = "lead"
-    list_display = ["created_at", "lead", "from_status", "to_status", "actor", "reason"]
+    fields = ["created_at", "lead", "from_status", "to_status", "actor", "why"]
+    readonly_fields = ["why"]
+    list_display = ["created_at", "lead", "from_status", "to_status", "actor", "why"]
     list_filter = ["to_status", "created_at"]
     list_select_related = ["lead", "actor"]
     search_fields = ["lead__name", "reason"]
     ordering = ["-id"]
+
+    @admin.display(description=_("reason"))
+    def why(self, change: LeadStatusChange) -> str:
+        return str(ORIGINS.get(change.reason, change.reason))
 
 
 @admin.register(Note)
@@ -248,8 +269,14 @@ class NoteAdmin(ReadOnlyModelAdmin):
 @admin.register(Consent)
 class ConsentAdmin(ReadOnlyModelAdmin):
     visible_through = "lead"
-    list_display = ["recorded_at", "lead", "purpose", "is_granted", "origin"]
+    fields = ["recorded_at", "lead", "purpose", "is_granted", "text", "from_where"]
+    readonly_fields = ["from_where"]
+    list_display = ["recorded_at", "lead", "purpose", "is_granted", "from_where"]
     list_filter = ["purpose", "is_granted", "recorded_at"]
     list_select_related = ["lead"]
     search_fields = ["lead__name", "text"]
     ordering = ["-id"]
+
+    @admin.display(description=_("origin"))
+    def from_where(self, consent: Consent) -> str:
+        return str(ORIGINS.get(consent.origin, consent.origin))

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
@@ -221,3 +223,21 @@ def test_only_visible_leads_are_offered_where_one_is_chosen(client):
     results = client.get(reverse("admin:autocomplete"), query).json()["results"]
 
     assert [row["text"] for row in results] == ["Davi um"]
+
+
+def test_where_a_consent_comes_from_is_said_in_words(client):
+    lead = davi()
+    services.record_consent(lead, "atendimento", is_granted=True, origin="flow")
+    client.force_login(ana())
+    for page in (reverse("admin:leads_consent_changelist"), reverse(CHANGE, args=[lead.pk])):
+        assert 'field-from_where">' in (text := client.get(page).content.decode())
+        assert re.search(r'field-from_where">\s*(<p>)?fluxo', text)
+
+
+def test_deleting_a_tag_asks_in_words(client):
+    lead = davi()
+    lead.tags.add(tag := baker.make("leads.Tag", name="VIP"))
+    client.force_login(ana())
+    page = client.get(reverse("admin:leads_tag_delete", args=[tag.pk])).content.decode()
+    assert "VIP" in page
+    assert "object (" not in page
