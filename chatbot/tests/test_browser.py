@@ -157,3 +157,31 @@ def test_an_attendant_answers_and_the_customer_sees_it(open_page):
     page.locator(".thread .attendant", has_text="Bom dia").wait_for()
     assert page.input_value("textarea[name=text]") == ""
     assert page.locator(".thread .attendant").count() == 1
+
+
+def test_an_answer_that_is_clicked_twice_is_sent_once_and_keeps_to_the_policy(open_page):
+    """htmx carries style attributes over when a form comes back, which the policy refuses."""
+    page = open_page(reverse("simulator"))
+    page.keyboard.type("Oi")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Falar com a equipe").click()
+    page.locator("#simulator-panels a", has_text=PROTOCOL).click()
+    box = page.locator("textarea[name=text]")
+    box.evaluate("one => { one.style.height = '120px'; }")  # as after pulling its corner
+    box.fill("Bom dia, aqui é a Ana.")
+    page.locator(".composer button[type=submit]").dblclick()
+    page.locator(".thread .attendant", has_text="Bom dia").wait_for()
+    page.wait_for_timeout(500)  # what htmx settles
+    assert page.locator(".thread .attendant").count() == 1
+
+
+def test_nothing_of_an_event_stands_on_top_of_it(open_page):
+    page = open_page(reverse("simulator"))
+    page.keyboard.type("Oi")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Falar com a equipe").click()
+    page.locator("#simulator-panels a", has_text=PROTOCOL).click()
+    row = page.locator("#events-group tr.has_original").first
+    title = row.locator("td.original p").bounding_box()
+    moment = row.locator("td.field-created_at p").bounding_box()
+    assert title["y"] + title["height"] <= moment["y"]
