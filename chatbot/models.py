@@ -462,7 +462,7 @@ class MessageLog(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"#{self.pk} {self.kind}"
+        return f"#{self.pk}"
 
     @property
     def callback_data(self) -> str:

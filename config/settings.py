@@ -163,12 +163,14 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+AXES_ENABLE_ADMIN = False  # its pages are in English; `axes_reset` lets someone in at once
 
 AUDITLOG_DISABLE_REMOTE_ADDR = True  # it would believe any X-Forwarded-For
 
 LANGUAGE_CODE = "pt-br"
 LANGUAGES = [("pt-br", _("Portuguese (Brazil)")), ("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
+FORMAT_MODULE_PATH = "config.formats"
 USE_I18N = True
 TIME_ZONE = env.time_zone("TIME_ZONE", default="America/Sao_Paulo")
 USE_TZ = True
@@ -268,6 +270,8 @@ LOGGING = {
         # Django brings handlers of its own here (console, mail to ADMINS): one way out is enough.
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+        # A page that is refused or missing is no trouble of ours: no traceback for each.
+        "django.request": {"level": "ERROR"},
         "axes": {"level": "WARNING"},
     },
 }

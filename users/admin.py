@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from auditlog.models import LogEntry
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
@@ -21,6 +22,7 @@ from users.console import VisibleModelAdmin
 from users.models import ApiToken, BusinessHours, Calendar, Department, Holiday, User
 from users.permissions import person
 
+admin.site.unregister(LogEntry)  # in English, and each page has its history
 admin.site.unregister(Group)  # a role says what a person may do (users/permissions.py)
 
 
@@ -195,7 +197,9 @@ class CalendarAdmin(VisibleModelAdmin):
 class ApiTokenForm(forms.ModelForm):
     scopes = forms.CharField(
         label=_("scopes"),
-        help_text=_("Separated by spaces, for example: leads:read tickets:write. * is all."),
+        help_text=_(
+            "Separated by spaces, for example: leads:read tickets:write. *:read reads everything."
+        ),
     )
 
     class Meta:

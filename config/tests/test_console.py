@@ -9,6 +9,7 @@ from django.template.loader import render_to_string
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from chatbot.models import FailedEvent, MessageStatus
 from chatbot.tests import recipes
@@ -141,3 +142,19 @@ def test_error_pages_need_neither_request_nor_database(django_assert_num_queries
         page = render_to_string(f"{status}.html")
     assert "<h1>" in page
     assert not INLINE.search(page)
+
+
+def test_the_sidebar_has_no_pages_of_packages_that_speak_english(client):
+    found = names(start_page(client, recipes.ana()))
+    assert found.isdisjoint({"AccessAttempt", "AccessLog", "AccessFailureLog", "LogEntry"})
+
+
+def test_dates_are_short_and_month_names_are_no_proper_names():
+    moment = timezone.datetime(2026, 11, 23, 8, 20)
+    assert date_format(moment, "DATETIME_FORMAT") == "23/11/2026 08:20"
+
+
+def test_a_page_that_is_refused_leaves_no_traceback(client, caplog):
+    client.force_login(recipes.bia())
+    assert client.get(reverse("admin:users_apitoken_changelist")).status_code == 403
+    assert "Traceback" not in caplog.text
