@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db.models import ProtectedError
+from django.http import Http404
 from django.utils.translation import gettext as _
 from rest_framework import exceptions, status
 from rest_framework.fields import get_error_detail
@@ -28,6 +29,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
             return handle(exceptions.ValidationError(get_error_detail(error)), context)
         case exceptions.ValidationError():
             return _invalid(error)
+        case Http404():  # its own text names the model, in English
+            error = exceptions.NotFound()
     response = exception_handler(error, context)
     if response is not None and isinstance(response.data.get("detail"), exceptions.ErrorDetail):
         response.data = {"code": response.data["detail"].code, **response.data}

@@ -53,3 +53,9 @@ def test_invalid_input_names_its_fields(error):
 
 def test_the_unexpected_is_not_answered_here():
     assert handle(RuntimeError("bug"), {}) is None
+
+
+def test_what_is_missing_is_told_without_the_name_of_a_model():
+    response = handle(Http404("No Lead matches the given query."), {})
+    assert (response.status_code, response.data["code"]) == (404, "not_found")
+    assert "Lead" not in response.data["detail"]
