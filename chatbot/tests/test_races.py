@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from chatbot import delivery, verification
 from chatbot.conversation import send_reply
-from chatbot.models import Author, FlowLog, FlowLogKind, MessageLog, MessageStatus
+from chatbot.models import Author, FailedEvent, FlowLog, FlowLogKind, MessageLog, MessageStatus
 from chatbot.tests import stage
 from chatbot.tests.webhook import body_of, message, post, text
 from leads.models import Identity, Lead
@@ -46,9 +46,11 @@ def posting(*values):
     return lambda: post(Client(), body).status_code
 
 
-def deviations():
+def assert_sound():
+    """Every step was taken, none failed and was mended, and the logs tell the stored state."""
+    assert not FailedEvent.objects.exists()
     pks = Session.objects.values_list("pk", flat=True)
-    return [found for _pk, found in verification.verify(pks) if found is not None]
+    assert not [found for _pk, found in verification.verify(pks) if found is not None]
 
 
 # --- Coming in ---------------------------------------------------------------------------------
@@ -64,6 +66,7 @@ def test_the_same_message_twenty_times_at_once_is_one_row_and_one_reply(shop, gr
     asked = [sent.text for sent in graph_api.messages if "Como posso ajudar?" in sent.text]
     assert len(asked) == 1
     assert len(graph_api.messages) == MessageLog.objects.outbound().count()
+    assert_sound()
 
 
 def test_a_known_customers_message_twenty_times_at_once_is_one_step(shop):
@@ -73,7 +76,7 @@ def test_a_known_customers_message_twenty_times_at_once_is_one_step(shop):
     assert outcomes == [200] * 20
     assert MessageLog.objects.inbound().count() == 2
     assert Session.objects.get().seq == before + 1
-    assert not deviations()
+    assert_sound()
 
 
 def test_fifty_messages_of_a_new_contact_at_once_are_one_gapless_conversation(shop):
@@ -86,7 +89,7 @@ def test_fifty_messages_of_a_new_contact_at_once_are_one_gapless_conversation(sh
     seqs = list(FlowLog.objects.order_by("seq").values_list("seq", flat=True))
     assert seqs == list(range(1, session.seq + 1))
     assert FlowLog.objects.filter(kind=FlowLogKind.START).count() == 1
-    assert not deviations()
+    assert_sound()
     assert Ticket.objects.count() == (0 if session.owner == Owner.BOT else 1)
 
 
@@ -95,6 +98,7 @@ def test_rows_of_one_conversation_have_ids_in_the_order_of_their_steps(shop):
     rows = MessageLog.objects.outbound().exclude(flow_log=None).order_by("pk")
     seqs = list(rows.values_list("flow_log__seq", flat=True))
     assert seqs == sorted(seqs)
+    assert_sound()
 
 
 def test_both_forms_of_a_brazilian_number_at_once_are_one_person(shop):
@@ -104,6 +108,7 @@ def test_both_forms_of_a_brazilian_number_at_once_are_one_person(shop):
     assert Lead.objects.get().phone == f"+{WITH_NINTH}"
     assert Identity.objects.get().address == WITH_NINTH
     assert Session.objects.count() == 1
+    assert_sound()
 
 
 def by_user_id(body, *, phone=""):
@@ -120,6 +125,7 @@ def test_phone_and_user_id_together_many_times_at_once_are_one_person(shop):
     assert at_once(*map(posting, values)) == [200] * 20
     assert Lead.objects.count() == Session.objects.count() == 1
     assert sorted(Identity.objects.values_list("scheme", flat=True)) == ["bsuid", "phone"]
+    assert_sound()
 
 
 def test_a_user_id_alone_and_with_its_phone_at_once_are_one_person(shop):
@@ -127,6 +133,7 @@ def test_a_user_id_alone_and_with_its_phone_at_once_are_one_person(shop):
     assert at_once(*map(posting, values)) == [200] * 20
     assert Lead.objects.count() == Session.objects.count() == 1
     assert MessageLog.objects.inbound().count() == 20
+    assert_sound()
 
 
 def test_two_bodies_with_the_same_customers_in_opposite_order_both_get_through(shop):
@@ -136,7 +143,7 @@ def test_two_bodies_with_the_same_customers_in_opposite_order_both_get_through(s
     assert at_once(posting(*there), posting(*back), posting(*there), posting(*back)) == [200] * 4
     assert Lead.objects.count() == 10
     assert MessageLog.objects.inbound().count() == 20
-    assert not deviations()
+    assert_sound()
 
 
 # --- The lock ----------------------------------------------------------------------------------
@@ -324,6 +331,10 @@ def test_who_lost_the_lease_does_not_send(shop, graph_api):
     mine = delivery.claim_due(limit=1, now=timezone.now())[0]
     MessageLog.objects.update(locked_until=timezone.now())
     theirs = delivery.claim_due(limit=1, now=timezone.now())[0]
-    at_once(partial(delivery.deliver, mine), partial(delivery.deliver, theirs))
+    assert delivery.deliver(mine) == MessageStatus.QUEUED
+    assert not graph_api.messages
+    assert stage.fresh(row).locked_until == theirs.locked_until
+    assert delivery.deliver(theirs) == MessageStatus.SENT
+    assert delivery.deliver(mine) == MessageStatus.SENT
     assert len(graph_api.messages) == 1
     assert stage.fresh(row).attempts == 1
