@@ -158,3 +158,12 @@ def test_a_page_that_is_refused_leaves_no_traceback(client, caplog):
     client.force_login(recipes.bia())
     assert client.get(reverse("admin:users_apitoken_changelist")).status_code == 403
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.django_db
+def test_who_guesses_passwords_is_told_when_to_try_again(client):
+    guess = {"username": "ana", "password": "errada"}
+    answers = [client.post(reverse("admin:login"), guess) for _ in range(6)]
+    assert [one.status_code for one in answers[:4]] == [200] * 4
+    assert answers[-1].status_code == 429
+    assert "Tentativas demais" in answers[-1].content.decode()
