@@ -27,5 +27,6 @@ def at_once(*operations: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
+    assert not any(thread.is_alive() for thread in threads), "somebody never came to an end"
     return outcomes
