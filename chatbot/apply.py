@@ -24,6 +24,7 @@ from chatbot.engine.messages import HandlerReturned, Message, TicketOpened
 from chatbot.engine.state import Outcome
 from chatbot.handlers import registry
 from chatbot.models import Task, TaskKind
+from chatbot.trouble import is_transient
 from leads.services import update_lead
 from sessions_app.models import EndReason, Session
 from sessions_app.services import end_session
@@ -72,7 +73,8 @@ def apply(outcome: Outcome, scene: Scene) -> Message | None:
 
 def run_handler(call: RunHandler, *, session: Session, at: datetime) -> tuple[str, dict[str, Any]]:
     """(route, values) of a handler, run in a savepoint. Whatever goes wrong inside it is its own
-    failure: logged, rolled back, and the flow leaves by the route "error"."""
+    failure: logged, rolled back, and the flow leaves by the route "error". Only a deadlock or a
+    serialisation conflict is raised: the whole item is then done again."""
     try:
         with transaction.atomic():
             result = registry.get(call.name).run(
@@ -81,7 +83,9 @@ def run_handler(call: RunHandler, *, session: Session, at: datetime) -> tuple[st
     except (registry.UnknownHandler, ValidationError) as error:
         logger.error("handler %s cannot be run: %s", call.name, error)
         return registry.ERROR, {}
-    except Exception:
+    except Exception as error:
+        if is_transient(error):
+            raise
         logger.exception("handler %s failed", call.name)
         return registry.ERROR, {}
     return result.route, result.values

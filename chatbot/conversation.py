@@ -35,6 +35,7 @@ from chatbot.models import (
 from chatbot.outbox import rows_for
 from chatbot.sentences import sentence
 from chatbot.silence import is_over
+from chatbot.trouble import QUERY_CANCELED, is_transient, sqlstate
 from chatbot.turn import Turn
 from leads.models import LeadSource
 from leads.services import Resolved, having, link_identities, record_referral, resolve_lead
@@ -55,8 +56,6 @@ logger = logging.getLogger(__name__)
 
 INBOUND_ONCE = "chatbot_message_inbound_once"
 TRANSIENT_TRIES = 3
-TRANSIENT_STATES = frozenset({"40001", "40P01"})  # serialisation failure, deadlock
-QUERY_CANCELED = "57014"
 
 T = TypeVar("T")
 
@@ -481,7 +480,7 @@ def _is_trouble_of_database(error: Exception) -> bool:
     """Will the same item succeed when the database is well again? A statement that was cut short by
     its time limit counts as the step's own failure: else one slow step would be sent for ever."""
     if isinstance(error, OperationalError):
-        return _sqlstate(error) != QUERY_CANCELED
+        return sqlstate(error) != QUERY_CANCELED
     return isinstance(error, InterfaceError)
 
 
@@ -494,13 +493,9 @@ def _retrying(work: Callable[[], T]) -> T:
         except OperationalError as error:
             is_last = attempt == TRANSIENT_TRIES
             in_transaction = connection.in_atomic_block
-            if is_last or in_transaction or _sqlstate(error) not in TRANSIENT_STATES:
+            if is_last or in_transaction or not is_transient(error):
                 raise
     raise AssertionError("unreachable")
-
-
-def _sqlstate(error: Exception) -> str:
-    return getattr(error.__cause__, "sqlstate", None) or ""
 
 
 def _drop_broken_connection() -> None:

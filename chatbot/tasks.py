@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
@@ -64,9 +65,10 @@ def run_task(task: Task) -> str:
         mine.update(run_at=later, locked_until=None, error=error[:500])
     else:
         done = {"locked_until": None, "error": error[:500], "done_at": now}
-        mine.update(status=status, **done)  # writer: tasks belong to this module
-    if status == TaskStatus.FAILED and task.kind != TaskKind.MARK_READ:
-        conversation.give_up(task, now=now)
+        with transaction.atomic():
+            mine.update(status=status, **done)  # writer: tasks belong to this module
+            if status == TaskStatus.FAILED and task.kind != TaskKind.MARK_READ:
+                conversation.give_up(task, now=now)
     return status
 
 

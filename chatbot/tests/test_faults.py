@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, OperationalError, connection
 from pydantic import BaseModel, ConfigDict
 
 from chatbot import apply as effects
@@ -248,3 +248,21 @@ def test_a_message_to_an_unknown_number_is_kept(client, shop):
     assert say(client, value).status_code == 200
     assert FailedEvent.objects.get().item["item"]["text"] == "Oi"
     assert not Lead.objects.exists()
+
+
+def test_a_handler_in_a_deadlock_is_done_again_with_its_item(shop, client, handler):
+    calls = []
+
+    def deadlocks_once(call):
+        calls.append(call)
+        if len(calls) == 1:
+            error = OperationalError("deadlock detected")
+            error.__cause__ = type("Deadlock", (Exception,), {"sqlstate": "40P01"})()
+            raise error
+        return HandlerResult("ok")
+
+    handler(deadlocks_once)
+    assert say(client, text("Oi")).status_code == 200
+    assert len(calls) == 2
+    assert MessageLog.objects.inbound().count() == 1
+    assert "Deu certo." in bot_texts()[0]
