@@ -86,7 +86,7 @@ format: .venv/dev.stamp
 	@$(BIN)/djlint --reformat --quiet templates || true
 
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
-	--python-version 3.11 --generate-hashes --no-emit-index-url
+	--python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras
 lock: .venv/dev.stamp
 	$(LOCK) requirements.in -o requirements.txt
 	$(LOCK) requirements-dev.in -o requirements-dev.txt

@@ -413,6 +413,8 @@ class MessageLog(models.Model):
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
     reaction = models.CharField(_("reaction"), max_length=40, blank=True)
     pricing = models.JSONField(_("pricing"), default=dict, blank=True)
+    # None: no price is known; False: not yet in MessageCount; True: counted there, once.
+    is_priced = models.BooleanField(null=True, editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
 
     objects = MessageLogQuerySet.as_manager()
@@ -459,6 +461,9 @@ class MessageLog(models.Model):
                 condition=Q(status="queued"),
                 name="chatbot_message_due",
             ),
+            models.Index(
+                fields=["id"], condition=Q(is_priced=False), name="chatbot_message_unpriced"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -476,6 +481,8 @@ class TaskKind(models.TextChoices):
     WAIT = "wait", _("wait")
     MARK_READ = "mark_read", _("mark as read")
     MEDIA = "media", _("media download")
+    REPROCESS = "reprocess", _("processing again")
+    TEMPLATES = "templates", _("synchronising message templates")
 
 
 class TaskStatus(models.TextChoices):
@@ -542,11 +549,17 @@ class MediaStatus(models.TextChoices):
     PENDING = "pending", _("to be fetched")
     STORED = "stored", _("stored")
     FAILED = "failed", _("failed")
+    BLOCKED = "blocked", _("blocked")
 
 
 class Media(models.Model):
-    """A file of a message. The name and type are the sender's claims: shown, never used as a
-    path."""
+    """A file of a message, received or to be sent.
+
+    The file name and, until it is stored, the type are the sender's claims: shown, never used as a
+    path. Once stored, `mime_type` is what the content says and `sha256` what it hashes to (hex).
+    For a file of ours `provider_id` is the id of its upload, good until 30 days after
+    `uploaded_at`.
+    """
 
     message = models.ForeignKey(
         MessageLog, models.CASCADE, related_name="media", verbose_name=_("message")
@@ -558,6 +571,7 @@ class Media(models.Model):
     sha256 = models.CharField(_("SHA-256"), max_length=64, blank=True)
     size = models.BigIntegerField(_("size"), null=True, blank=True)
     file = models.FileField(_("file"), upload_to="media/%Y/%m/", blank=True)
+    thumbnail = models.FileField(_("thumbnail"), upload_to="media/%Y/%m/", blank=True)
     status = models.CharField(
         _("status"),
         max_length=8,
@@ -566,6 +580,7 @@ class Media(models.Model):
     )
     error = models.CharField(_("error"), max_length=500, blank=True)
     fetched_at = models.DateTimeField(_("fetched at"), null=True, blank=True)
+    uploaded_at = models.DateTimeField(_("uploaded at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("media")
@@ -577,15 +592,19 @@ class Media(models.Model):
 
 
 class TemplateStatus(models.TextChoices):
+    DRAFT = "draft", _("not submitted")
     PENDING = "pending", _("pending")
     APPROVED = "approved", _("approved")
     REJECTED = "rejected", _("rejected")
     PAUSED = "paused", _("paused")
     DISABLED = "disabled", _("disabled")
+    APPEAL = "appeal", _("in appeal")
+    DELETED = "deleted", _("deleted")
 
 
 class MessageTemplate(models.Model):
-    """A text that the provider approved, for use outside the service window."""
+    """A text that the provider approved, for use outside the service window. Only an approved one
+    is sent; `components` are in the provider's form, with examples of the variables."""
 
     channel = models.ForeignKey(
         Channel,
@@ -604,6 +623,16 @@ class MessageTemplate(models.Model):
         default=TemplateStatus.PENDING,
     )
     components = models.JSONField(_("components"), default=list, blank=True)
+    parameter_format = models.CharField(
+        _("names of variables"),
+        max_length=12,
+        choices=[("POSITIONAL", _("numbers")), ("NAMED", _("names"))],
+        default="POSITIONAL",
+    )
+    quality = models.CharField(_("quality"), max_length=12, blank=True)
+    paused_until = models.DateTimeField(_("paused until"), null=True, blank=True)
+    previous_category = models.CharField(_("category before"), max_length=24, blank=True)
+    submitted_at = models.DateTimeField(_("submitted at"), null=True, blank=True)
     provider_id = models.CharField(_("provider id"), max_length=64, blank=True)
     reason = models.CharField(_("reason"), max_length=300, blank=True)
     synced_at = models.DateTimeField(_("synchronised at"), null=True, blank=True)
@@ -684,6 +713,202 @@ class FailedEvent(models.Model):
 
     def __str__(self) -> str:
         return self.error
+
+
+class EarlyStatus(models.Model):
+    """A status of a message that is not known yet: it came before the answer of its send was
+    stored. Applied when the provider's id becomes known; dropped after some days."""
+
+    channel = models.ForeignKey(
+        Channel,
+        models.CASCADE,
+        related_name="early_statuses",
+        db_index=False,
+        verbose_name=_("channel"),
+    )
+    provider_id = models.CharField(_("provider id"), max_length=255)
+    status = models.CharField(_("status"), max_length=12)
+    item = models.JSONField(_("item"), default=dict)
+    created_at = models.DateTimeField(_("created at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("early status")
+        verbose_name_plural = _("early statuses")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["channel", "provider_id", "status"], name="chatbot_earlystatus_once"
+            )
+        ]
+        indexes = [models.Index(fields=["created_at"], name="chatbot_earlystatus_age")]
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.provider_id}"
+
+
+class SendPace(models.Model):
+    """How fast a channel sends, shared by all workers: the one row of its token bucket and of its
+    circuit breaker. Apart from Channel, since it changes with every message."""
+
+    channel = models.OneToOneField(
+        Channel,
+        models.CASCADE,
+        primary_key=True,
+        related_name="pace",
+        verbose_name=_("channel"),
+    )
+    next_at = models.DateTimeField(_("next free slot"))
+    slowed_to = models.FloatField(_("slowed to (a second)"), null=True, blank=True)
+    slowed_at = models.DateTimeField(_("slowed at"), null=True, blank=True)
+    troubles = models.PositiveIntegerField(_("failures in a row"), default=0)
+
+    class Meta:
+        verbose_name = _("sending pace")
+        verbose_name_plural = _("sending paces")
+
+    def __str__(self) -> str:
+        return str(self.channel_id)
+
+
+class IncidentKind(models.TextChoices):
+    TOKEN = "token", _("access token refused")
+    ACCOUNT = "account", _("account restricted")
+    PAYMENT = "payment", _("payment method missing")
+    NUMBER = "number", _("number stopped or flagged")
+    SPAM = "spam", _("spam limit reached")
+    TEMPLATE = "template", _("message template stopped")
+    CIRCUIT = "circuit", _("provider does not answer")
+    FAILURES = "failures", _("many messages fail")
+    QUEUE = "queue", _("messages wait too long")
+    SILENCE = "silence", _("nothing is received")
+    SIGNATURE = "signature", _("wrong signatures")
+    UNKNOWN_NUMBER = "unknown_number", _("number of no channel")
+    WORKER = "worker", _("no worker is running")
+    MEDIA = "media", _("files cannot be stored")
+
+
+class Incident(models.Model):
+    """Trouble that people should know about. Opened and closed by itself; one open row for each
+    `key`, whose `count` rises while it lasts."""
+
+    kind = models.CharField(_("kind"), max_length=16, choices=IncidentKind.choices)
+    channel = models.ForeignKey(
+        Channel,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="incidents",
+        verbose_name=_("channel"),
+    )
+    key = models.CharField(max_length=200, editable=False)
+    facts = models.JSONField(_("facts"), default=dict, blank=True)
+    count = models.PositiveIntegerField(_("times"), default=1)
+    opened_at = models.DateTimeField(_("opened at"))
+    last_seen_at = models.DateTimeField(_("last seen at"))
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
+    notified_at = models.DateTimeField(_("e-mail sent at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("incident")
+        verbose_name_plural = _("incidents")
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key"], condition=Q(closed_at=None), name="chatbot_incident_one_open"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["-id"], condition=Q(closed_at=None), name="chatbot_incident_open")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.get_kind_display())
+
+
+class TrafficHour(models.Model):
+    """How much a channel received and sent in one hour, counted afterwards: what is usual for an
+    hour, and how many messages fail."""
+
+    channel = models.ForeignKey(
+        Channel,
+        models.CASCADE,
+        related_name="traffic",
+        db_index=False,
+        verbose_name=_("channel"),
+    )
+    hour = models.DateTimeField(_("hour"))
+    received = models.PositiveIntegerField(_("received"), default=0)
+    sent = models.PositiveIntegerField(_("sent"), default=0)
+    failed = models.PositiveIntegerField(_("not delivered"), default=0)
+
+    class Meta:
+        verbose_name = _("traffic of an hour")
+        verbose_name_plural = _("traffic by hour")
+        ordering = ["-hour"]
+        constraints = [
+            models.UniqueConstraint(fields=["channel", "hour"], name="chatbot_traffichour_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel_id} {self.hour:%Y-%m-%d %H}h"
+
+
+class MessageCount(models.Model):
+    """Messages that the provider has put a price on, by day (in TIME_ZONE): each counted once, when
+    its status said so. `category` and `kind` are the provider's words (`pricing.category`,
+    `pricing.type`)."""
+
+    channel = models.ForeignKey(
+        Channel,
+        models.CASCADE,
+        related_name="message_counts",
+        db_index=False,
+        verbose_name=_("channel"),
+    )
+    day = models.DateField(_("day"))
+    category = models.CharField(_("category"), max_length=40)
+    kind = models.CharField(_("kind of price"), max_length=40)
+    count = models.PositiveIntegerField(_("messages"), default=0)
+
+    class Meta:
+        verbose_name = _("priced messages")
+        verbose_name_plural = _("priced messages")
+        ordering = ["-day"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["channel", "day", "category", "kind"], name="chatbot_messagecount_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.category}: {self.count}"
+
+
+class Price(models.Model):
+    """What one delivered message of a category costs from a day on. Editable: the provider's tables
+    change, and differ by country and contract."""
+
+    category = models.CharField(_("category"), max_length=40)
+    valid_from = models.DateField(_("valid from"))
+    amount = models.DecimalField(_("price of a message"), max_digits=10, decimal_places=6)
+    currency = models.CharField(_("currency"), max_length=3, default="USD")
+    free_per_month = models.PositiveIntegerField(
+        _("free a month"),
+        default=0,
+        help_text=_("Of each number, in the order of days."),
+    )
+
+    class Meta:
+        verbose_name = _("price")
+        verbose_name_plural = _("prices")
+        ordering = ["category", "-valid_from"]
+        constraints = [
+            models.UniqueConstraint(fields=["category", "valid_from"], name="chatbot_price_once"),
+            models.CheckConstraint(condition=Q(amount__gte=0), name="chatbot_price_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.category}: {self.currency} {self.amount}"
 
 
 class Worker(models.Model):

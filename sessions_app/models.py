@@ -58,6 +58,15 @@ class Channel(models.Model):
         blank=True,
         help_text=_("For WhatsApp: the phone number id."),
     )
+    account_id = models.CharField(
+        _("account id"),
+        max_length=64,
+        blank=True,
+        help_text=_(
+            "For WhatsApp: the business account (WABA), which owns message templates and limits. "
+            "Learned from the webhook when empty."
+        ),
+    )
     display_number = models.CharField(_("number shown"), max_length=32, blank=True)
     identity_scope = models.CharField(
         _("identity scope"),
@@ -208,6 +217,12 @@ class Session(models.Model):
         _("last message of the customer"), null=True, blank=True
     )
     window_expires_at = models.DateTimeField(_("service window until"), null=True, blank=True)
+    pair_free_at = models.DateTimeField(
+        _("pair limit used up to"),
+        null=True,
+        blank=True,
+        help_text=_("How far ahead of its pace the provider lets us be with this customer."),
+    )
     idle_due_at = models.DateTimeField(
         _("idle action due at"),
         null=True,
@@ -259,6 +274,11 @@ class Session(models.Model):
                 fields=["-last_message_at"],
                 condition=Q(ended_at=None),
                 name="sessions_session_recent",
+            ),
+            models.Index(
+                fields=["window_expires_at"],
+                condition=Q(ended_at=None, window_expires_at__isnull=False),
+                name="sessions_session_window",
             ),
         ]
 
