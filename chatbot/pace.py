@@ -23,9 +23,9 @@ from sessions_app.models import Channel
 HORIZON = timedelta(seconds=0.5)  # no slot is handed out further ahead: a worker may die with it
 LATE = timedelta(seconds=0.1)  # a slot that was missed by more is lost: no catching up
 BEFORE = timedelta(seconds=0.03)  # what comes before the call may begin so much earlier
-# Of the provider's rate. In any second it then sees no more than the rate, although calls take up
-# to LATE to begin; it counts what it receives from customers, too.
-SHARE = 0.9
+# Of the provider's rate, which also counts what customers send. The rest is for them, and for
+# calls that arrive late on a busy machine: in no second does the provider see more than its rate.
+SHARE = 0.8
 RECOVERY = timedelta(minutes=1)  # from nothing back to the full rate
 SLOWEST = 1.0  # a second
 TROUBLES = 5  # failures in a row after which the provider counts as not there
