@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
 from chatbot.channels.content import Capabilities, Content, Option
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BadSignature",
     "Capabilities",
+    "Check",
+    "CheckLevel",
     "Content",
     "Malformed",
     "Option",
@@ -56,6 +59,9 @@ class SendError(Exception):
     is_stop: nothing of this scope will go before a person mends something: pause the scope, keep
         the queue, burn no try. A throttle has the same scope but is retryable instead.
     needs_operator: a person should be told, whatever becomes of the message.
+    reason: what is wrong, in a word that every channel shares: "token", "account", "payment",
+        "number", "spam", "template"; "customer" when it is the receiver's side and no trouble of
+        ours; "" when none of these.
     growth, max_tries: each wait is `growth` times the last; after `max_tries` it has failed.
 
     Exactly one of retryable, uncertain, is_stop may be true; if none is, the message has failed.
@@ -72,6 +78,7 @@ class SendError(Exception):
         uncertain: bool = False,
         is_stop: bool = False,
         needs_operator: bool = False,
+        reason: str = "",
         growth: float = 2.0,
         max_tries: int = 5,
     ) -> None:
@@ -84,6 +91,7 @@ class SendError(Exception):
         self.uncertain = uncertain
         self.is_stop = is_stop
         self.needs_operator = needs_operator or is_stop
+        self.reason = reason
         self.growth = growth
         self.max_tries = max_tries
 
@@ -110,6 +118,28 @@ class Sent:
     provider_id: str
     aliases: tuple[tuple[str, str, str], ...] = ()
     pacing: str = ""  # the provider holds a template back for now, in its own word
+
+
+class CheckLevel(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question about a channel, its answer in words, and what to do when it is not well.
+
+    mend: what `Transport.mend` can do about it, "" when a person must.
+    proves: the `reason` of SendError that a good answer proves to be over.
+    """
+
+    level: CheckLevel
+    about: str
+    what: str
+    advice: str = ""
+    mend: str = ""
+    proves: str = ""
 
 
 class Transport(ABC):
@@ -144,3 +174,13 @@ class Transport(ABC):
     def failure(self, code: str, detail: str = "") -> SendError:
         """What a code that came later, in a `failed` status, means; it is not raised."""
         return SendError(code, detail, retryable=False)
+
+    def diagnose(self, webhook_path: str) -> Sequence[Check]:
+        """Ask the provider, within a time limit, whether this channel can do its job. Shows no
+        secret and raises nothing for what is wrong: that is an answer too. `webhook_path` is where
+        this site takes the channel's bodies."""
+        return ()
+
+    def mend(self, what: str) -> None:
+        """Do what a Check offered as `mend`. Raises SendError."""
+        raise SendError("mend", what, retryable=False)

@@ -24,16 +24,20 @@ class Rule:
     scope: str = "message"
     is_stop: bool = False
     needs_operator: bool = False
+    reason: str = ""
     growth: float = 2.0
     max_tries: int = 5
 
 
 FAIL = Rule()
+FAIL_CUSTOMER = Rule(reason="customer")
 FAIL_AND_TELL = Rule(needs_operator=True)
 RETRY = Rule(retryable=True, retry_after=1)
-STOP_ACCOUNT = Rule(scope="account", is_stop=True)
-STOP_NUMBER = Rule(scope="number", is_stop=True)
-STOP_TEMPLATE = Rule(scope="template", is_stop=True)
+STOP_TOKEN = Rule(scope="account", is_stop=True, reason="token")
+STOP_ACCOUNT = Rule(scope="account", is_stop=True, reason="account")
+STOP_PAYMENT = Rule(scope="account", is_stop=True, reason="payment")
+STOP_NUMBER = Rule(scope="number", is_stop=True, reason="number")
+STOP_TEMPLATE = Rule(scope="template", is_stop=True, reason="template")
 SLOW_ACCOUNT = Rule(retryable=True, retry_after=60, scope="account")
 
 
@@ -43,8 +47,9 @@ def _each(rule: Rule, codes: Iterable[int]) -> dict[int, Rule]:
 
 RULES: dict[int, Rule] = {
     # Token, permission, policy, payment: a person must act before anything goes.
-    **_each(STOP_ACCOUNT, (0, 3, 10, 104, 190, 368, 131005, 131031, 131042, 131044, 134011)),
-    **_each(STOP_ACCOUNT, range(200, 300)),
+    **_each(STOP_TOKEN, (0, 3, 10, 104, 190, 131005, *range(200, 300))),
+    **_each(STOP_ACCOUNT, (368, 131031)),
+    **_each(STOP_PAYMENT, (131042, 131044, 134011)),
     # The number: deleted, not registered, its name not approved, its PIN wrong.
     **_each(STOP_NUMBER, (33, 131037, 131045, 133000, 133005, 133006, 133008, 133009)),
     **_each(STOP_NUMBER, (133010, 133015, 133016)),
@@ -57,7 +62,12 @@ RULES: dict[int, Rule] = {
     **_each(SLOW_ACCOUNT, (4, 80007)),
     130429: Rule(retryable=True, retry_after=2, scope="number"),
     131048: Rule(
-        retryable=True, retry_after=3600, scope="number", needs_operator=True, max_tries=2
+        retryable=True,
+        retry_after=3600,
+        scope="number",
+        needs_operator=True,
+        reason="spam",
+        max_tries=2,
     ),
     131056: Rule(retryable=True, retry_after=1, scope="pair", growth=4),
     132069: Rule(retryable=True, retry_after=3600, needs_operator=True, max_tries=3),
@@ -70,8 +80,8 @@ RULES: dict[int, Rule] = {
     133004: RETRY,
     135000: replace(RETRY, max_tries=2),
     # Refused for good: our mistake, or the customer's side.
-    **_each(FAIL, (100, 130403, 130472, 131008, 131009, 131021, 131026, 131047, 131049, 131050)),
-    **_each(FAIL, (131051, 131052, 131053, 131055, 131062, 132000, 132005, 132008, 132012)),
+    **_each(FAIL_CUSTOMER, (130403, 130472, 131021, 131026, 131047, 131049, 131050, 131062)),
+    **_each(FAIL, (100, 131008, 131009, 131051, 131052, 131053, 131055, 132000, 132005, 132008, 132012)),
     **_each(FAIL, (132018, 137000)),
 }
 
@@ -98,6 +108,7 @@ def failure(
         scope=rule.scope,
         is_stop=rule.is_stop,
         needs_operator=rule.needs_operator,
+        reason=rule.reason,
         growth=rule.growth,
         max_tries=rule.max_tries,
     )
