@@ -18,6 +18,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from chatbot import incidents_watch
 from chatbot.channels import transport_for
 from chatbot.channels.base import Recipient, SendError, Sent, Transport
 from chatbot.intake import ScopedAddress
@@ -326,6 +327,7 @@ def _again(message: MessageLog, *, at: datetime, burn: bool = True) -> dict[str,
 
 def _pause(channel: Channel, error: SendError, *, until: datetime) -> None:
     """Send nothing more on this channel before `until`; a longer pause is left alone."""
+    incidents_watch.note_stop(channel, error, now=timezone.now())
     longer = Q(paused_until__gt=until)
     Channel.objects.filter(pk=channel.pk).exclude(longer).update(
         paused_until=until, pause_reason=str(error)[:300]

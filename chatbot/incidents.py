@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import Count, F
 
 from chatbot.models import Incident, IncidentKind
 from sessions_app.models import Channel
@@ -61,6 +61,12 @@ def close_incident(
         return False
     logger.warning("incident closed: %s", key_of(kind, channel, about))
     return True
+
+
+def count_open() -> dict[str, int]:
+    """How many of each kind are open; kinds without any are there with 0."""
+    found = Incident.objects.open().order_by().values_list("kind").annotate(Count("pk"))
+    return {**dict.fromkeys(IncidentKind.values, 0), **dict(found)}
 
 
 def key_of(kind: str, channel: Channel | None, about: str = "") -> str:

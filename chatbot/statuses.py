@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from chatbot import incidents_watch
 from chatbot.channels import transport_for
 from chatbot.channels.inbound import StatusUpdate
 from chatbot.models import STATUS_RANK, Direction, MessageLog, MessageStatus
@@ -90,6 +91,7 @@ def _send_again(channel: Channel, row: MessageLog, item: StatusUpdate, *, now: d
     the outbox, later. Safe, since `failed` means not delivered; only from `sent` or before, and not
     for ever."""
     error = transport_for(channel).failure(item.error_code, item.error_detail)
+    incidents_watch.note_failed_status(channel, error, now=now)
     if not error.retryable or row.attempts >= error.max_tries:
         return False
     logger.warning("message %s failed with %s after sending: again later", row.pk, item.error_code)

@@ -24,7 +24,7 @@ from django.db import (
 )
 from django.utils import timezone
 
-from chatbot import delivery, tasks
+from chatbot import delivery, incidents_watch, tasks
 from chatbot.expiry import expire_sessions
 from chatbot.models import MessageLog, Task, Worker
 from chatbot.wake import CHANNEL
@@ -132,7 +132,11 @@ def periodic() -> None:
     """What is due from time to time; each part on its own, so that one failing does not stop the
     other."""
     now = timezone.now()
-    for work in (lambda: expire_sessions(now=now), lambda: delivery.settle_unconfirmed(now=now)):
+    for work in (
+        lambda: expire_sessions(now=now),
+        lambda: delivery.settle_unconfirmed(now=now),
+        lambda: incidents_watch.look(now=now),
+    ):
         try:
             work()
         except (OperationalError, InterfaceError):
