@@ -63,7 +63,7 @@ def describe(incident: Incident) -> Words:
 
 
 def _times(incident: Incident) -> str:
-    if incident.kind in LASTING:
+    if incident.kind in LASTING or "topic" in incident.facts:
         return ""
     text = ngettext("%(count)d time", "%(count)d times", incident.count)
     return text % {"count": incident.count}

@@ -28,7 +28,8 @@ def open_incident(  # noqa: PLR0913  # keyword-only
     """Say that there is trouble; True when it is news, False when the same is open already.
 
     The same is: this kind, on this channel, `about` the same thing (a template's name, an unknown
-    number). The open row then counts `times` more and keeps the newest `facts`. Of two that open at
+    number). The open row then counts `times` more (0: what may be the same telling, delivered
+    twice) and keeps the newest `facts`. Of two that open at
     once one wins, the other counts. Runs in the caller's transaction, if there is one.
     """
     key = key_of(kind, channel, about)
@@ -41,7 +42,7 @@ def open_incident(  # noqa: PLR0913  # keyword-only
                 channel=channel,
                 key=key,
                 facts=dict(facts or {}),
-                count=times,
+                count=max(1, times),
                 opened_at=now,
                 last_seen_at=now,
             )

@@ -126,7 +126,8 @@ def note_notice(channel: Channel, notice: AccountNotice, *, now: datetime) -> No
         if notice.is_over:
             close_incident(kind, channel=one, about=notice.topic, now=now)
         else:
-            open_incident(kind, channel=one, about=notice.topic, facts=facts, now=now)
+            # A body may be delivered twice: how often it was told is not known.
+            open_incident(kind, channel=one, about=notice.topic, facts=facts, times=0, now=now)
 
 
 def note_unknown_number(item: Inbound, *, now: datetime) -> None:
