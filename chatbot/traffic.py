@@ -171,7 +171,7 @@ def unusual_silence(channel: Channel, *, since: datetime, now: datetime) -> Sile
     least = USUAL_LEAST * (HOLIDAY_TIMES if _has_holiday(start, now) else 1)
     if usual < least or _was_heard_since(channel, start):
         return None
-    return Silence(since, int(usual))
+    return Silence(since, round(usual))
 
 
 def _received_in_weeks(channel: Channel, start: datetime, end: datetime) -> list[float]:
