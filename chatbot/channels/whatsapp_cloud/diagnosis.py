@@ -39,6 +39,7 @@ _NO_ANSWER = frozenset({"connection", "timeout", "cut", "request"})
 _TOKEN_CODES = frozenset({"0", "102", "190", "463", "467"})
 _TOO_MANY = frozenset({"4", "17", "32", "613", "80007", "http_429"})
 _INVALID = "100"
+_UNREADABLE = "answer"
 _LARGEST_PAGE = 100
 
 
@@ -164,6 +165,8 @@ def _remote(graph: _Graph) -> Iterator[Check]:
         return
     try:
         found = graph.get(channel.external_id, fields=NUMBER_FIELDS)
+        if reading.words(found, "id") != channel.external_id:
+            raise SendError(_UNREADABLE, retryable=False)
     except SendError as error:
         yield _refusal(_("Access token"), error)
         return
@@ -288,7 +291,7 @@ def _subscriptions(channel: Channel) -> str:
 def _refusal(about: str, error: SendError) -> Check:
     """Why Meta did not answer the question, in words."""
     said = f" ({error.code}: {error.detail[:200]})" if error.detail else f" ({error.code})"
-    if error.code in _NO_ANSWER or error.code.startswith("http_5"):
+    if error.code in {*_NO_ANSWER, _UNREADABLE} or error.code.startswith(("http_3", "http_5")):
         what = _("Meta cannot be reached from here.") + said
         return _error(about, what, _("Look at this server's network, then test again."))
     if error.code in _TOKEN_CODES:
