@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from uuid import uuid4
 
 import pytest
 from rest_framework.test import APIClient
@@ -105,7 +106,7 @@ def test_the_api_answers_from_the_number_of_the_session(client, graph_api, shop,
     api.force_authenticate(recipes.ana())
     for channel in (second, shop):
         session = Session.objects.get(channel=channel)
-        body = {"session": session.pk, "text": channel.slug}
+        body = {"session": session.pk, "text": channel.slug, "client_id": str(uuid4())}
         assert api.post("/api/v1/messages/", body, format="json").status_code == 201
     deliver_pending()
     assert sent_from(graph_api) == {NUMBER: ["whatsapp"], SECOND_NUMBER: ["suporte"]}
