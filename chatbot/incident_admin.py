@@ -27,7 +27,7 @@ from users.permissions import person
 class IncidentStateFilter(admin.SimpleListFilter):
     """Open ones unless asked for others."""
 
-    title = _("state")
+    title = _("status")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:

@@ -49,7 +49,7 @@ def open_incident(  # noqa: PLR0913  # keyword-only
     except IntegrityError:
         _count(key, facts, times=times, now=now)
         return False
-    logger.error("INCIDENT opened: %s", key)
+    logger.error("INCIDENT opened: %s (channel %s) %s", kind, channel and channel.pk, about)
     return True
 
 
@@ -60,7 +60,7 @@ def close_incident(
     still_open = Incident.objects.filter(key=key_of(kind, channel, about), closed_at=None)
     if still_open.update(closed_at=now) == 0:
         return False
-    logger.warning("incident closed: %s", key_of(kind, channel, about))
+    logger.warning("incident closed: %s (channel %s) %s", kind, channel and channel.pk, about)
     return True
 
 

@@ -61,7 +61,9 @@ class Watch:
 
     def look_for_worker(self, *, now: datetime) -> bool:
         """Does a worker run? When none has for a minute, that is an incident, and told by e-mail
-        from here: no worker will. Raises what the database raises."""
+        from here: no worker will. Writes what is still counted of signatures too. Raises what the
+        database raises."""
+        self._write_signatures(now)
         if not self._is_missing(now):
             return True
         if self._has_lasted(now):

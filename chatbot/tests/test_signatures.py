@@ -78,6 +78,14 @@ def test_what_is_counted_is_written_after_the_next_good_body(client):
     assert Incident.objects.get(kind=IncidentKind.SIGNATURE).count == 5
 
 
+def test_and_by_whoever_asks_whether_it_is_ready(client):
+    whatsapp_channel()
+    beat()
+    attack(client, times=5)
+    assert client.get("/readyz").status_code == 200
+    assert Incident.objects.get().count == 5
+
+
 def test_they_are_over_after_half_an_hour_of_quiet(client):
     whatsapp_channel()
     attack(client)
