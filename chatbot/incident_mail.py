@@ -36,6 +36,7 @@ TOLD_AGAIN = timedelta(hours=1)  # the same trouble, open again sooner, is no ne
 LOOKED_BACK = timedelta(days=1)  # an end that could not be told for so long is history
 BATCH = 50
 TRY_AGAIN_SECONDS = 300.0
+SEND_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,14 @@ def _put_back(claimed: Sequence[_News], now: datetime) -> None:
 
 
 def _send(people: Sequence[User], claimed: Sequence[_News]) -> bool:
-    """True when at least one person was reached."""
+    """True when at least one person was reached. A mail server that takes its time is not asked
+    for everybody: the worker has other work, and its sign of life to give."""
     reached = 0
+    began = monotonic()
     for person in people:
+        if monotonic() - began > SEND_SECONDS:
+            logger.error("the mail server is too slow: %s was not told of an incident", person)
+            continue
         try:
             mail = _mail(person, claimed)
             reached += mail.get_connection().send_messages([mail]) or 0

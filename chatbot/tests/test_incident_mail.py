@@ -112,6 +112,18 @@ def test_one_address_that_is_refused_does_not_keep_it_from_the_others(ana, chann
     assert [one.to for one in mail.outbox] == [["eva@example.com"]]
 
 
+def test_a_slow_mail_server_is_not_asked_for_everybody(ana, channel, monkeypatch, caplog):
+    """The worker must give its sign of life: with a dead server each try costs its time limit."""
+    asked = []
+    monkeypatch.setattr(EmailBackend, "send_messages", lambda self, messages: asked.append(1) or 0)
+    monkeypatch.setattr(incident_mail, "SEND_SECONDS", -1.0)
+    begin(channel)
+    assert send() == 0
+    assert asked == []
+    assert "too slow" in caplog.text
+    assert Incident.objects.get().notified_at is None
+
+
 def test_a_failed_mail_about_the_end_is_tried_again_too(ana, channel, monkeypatch):
     begin(channel)
     send()
