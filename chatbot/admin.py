@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chatbot import delivery, flows_service, reprocessing
 from chatbot.forms import FlowForm, TriggerForm
+from chatbot.incident_admin import IncidentAdmin
 from chatbot.labels import KIND_LABELS
 from chatbot.models import (
     FailedEvent,
@@ -43,6 +44,8 @@ from chatbot.models import (
 from users.console import ReadOnlyModelAdmin, ReadOnlyTabularInline, VisibleModelAdmin
 from users.errors import DomainError
 from users.permissions import person
+
+__all__ = ["IncidentAdmin"]  # registered by being imported
 
 UNCONFIRMED = "unconfirmed"
 WORKER_SILENCE = timedelta(minutes=1)

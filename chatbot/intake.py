@@ -14,7 +14,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from chatbot import failures
+from chatbot import failures, incidents_watch
 from chatbot.channels import transport_for
 from chatbot.channels.inbound import (
     AccountNotice,
@@ -179,7 +179,7 @@ def handle(channel: Channel, item: Inbound, *, now: datetime) -> str:
         case MarketingPreference():
             return _set_preference(channel, item, now=now)
         case AccountNotice():
-            return _notice(channel, item)
+            return _notice(channel, item, now=now)
         case Unusable():
             return _unusable(channel, item)
     raise TypeError(type(item).__name__)
@@ -260,8 +260,9 @@ def _set_preference(channel: Channel, item: MarketingPreference, *, now: datetim
     return "stored"
 
 
-def _notice(channel: Channel, item: AccountNotice) -> str:
-    """Trouble of the account belongs to no conversation: kept for the admin."""
+def _notice(channel: Channel, item: AccountNotice, *, now: datetime) -> str:
+    """Trouble of the account belongs to no conversation: kept for the admin, who is told."""
+    incidents_watch.note_notice(channel, item, now=now)
     if not item.is_error:
         logger.info("channel %s: notice %s", channel.slug, item.field_name)
         return "ignored"

@@ -787,6 +787,33 @@ class IncidentKind(models.TextChoices):
     MEDIA = "media", _("files cannot be stored")
 
 
+# Trouble that keeps answers from reaching customers: whoever writes to them should know.
+HINDERS_SENDING = (
+    IncidentKind.TOKEN,
+    IncidentKind.ACCOUNT,
+    IncidentKind.PAYMENT,
+    IncidentKind.NUMBER,
+    IncidentKind.SPAM,
+    IncidentKind.CIRCUIT,
+    IncidentKind.FAILURES,
+    IncidentKind.QUEUE,
+    IncidentKind.WORKER,
+)
+
+
+class IncidentQuerySet(models.QuerySet["Incident"]):
+    def open(self) -> IncidentQuerySet:
+        return self.filter(closed_at=None)
+
+    def visible_to(self, user: User | AnonymousUser) -> IncidentQuerySet:
+        """Admins see all; attendants what keeps their answers from arriving, while it lasts."""
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        if user.is_admin:
+            return self.all()
+        return self.open().filter(kind__in=HINDERS_SENDING)
+
+
 class Incident(models.Model):
     """Trouble that people should know about. Opened and closed by itself; one open row for each
     `key`, whose `count` rises while it lasts."""
@@ -807,6 +834,8 @@ class Incident(models.Model):
     last_seen_at = models.DateTimeField(_("last seen at"))
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
     notified_at = models.DateTimeField(_("e-mail sent at"), null=True, blank=True)
+
+    objects = IncidentQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("incident")

@@ -97,7 +97,7 @@ def _send_again(channel: Channel, row: MessageLog, item: StatusUpdate, *, now: d
     error = transport_for(channel).failure(item.error_code, item.error_detail)
     delay = timedelta(seconds=error.delay(row.attempts))
     row.channel = channel
-    follow(row, error, until=now + delay, now=now)
+    follow(row, error, until=now + delay, now=now, by_status=True)
     payload = row.payload
     if other := untried_form(row, error):
         payload, delay = {**payload, OTHER_FORM: other}, timedelta()

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path, re_path
 
-from chatbot import conversation_views, simulator_views, views
+from chatbot import channel_views, conversation_views, simulator_views, views
 
 console = admin.site.admin_view
 
@@ -40,6 +40,16 @@ urlpatterns = [
         "admin/chatbot/media-file/<int:media_id>/",
         console(conversation_views.media),
         name="conversation_media",
+    ),
+    path(
+        "admin/chatbot/channel/<int:channel_id>/test/",
+        console(channel_views.test),
+        name="channel_test",
+    ),
+    path(
+        "admin/chatbot/channel/<int:channel_id>/mend/",
+        console(channel_views.mend),
+        name="channel_mend",
     ),
     path("admin/chatbot/simulator/", console(simulator_views.page), name="simulator"),
     path("admin/chatbot/simulator/state/", console(simulator_views.state), name="simulator_state"),

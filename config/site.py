@@ -46,6 +46,7 @@ SECTIONS = (
             "chatbot.messagelog": "msgs",
             "chatbot.flowlog": "log",
             "chatbot.failedevent": "alert",
+            "chatbot.incident": "bell",
         },
     ),
     Section(

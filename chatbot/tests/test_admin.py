@@ -22,6 +22,8 @@ from chatbot.models import (
     Flow,
     FlowRun,
     FlowVersion,
+    Incident,
+    IncidentKind,
     Media,
     MessageLog,
     MessageStatus,
@@ -37,7 +39,17 @@ from sessions_app.models import Owner
 
 pytestmark = pytest.mark.django_db
 
-LOGS = ["flowlog", "messagelog", "flowrun", "flowversion", "task", "media", "failedevent", "worker"]
+LOGS = [
+    "flowlog",
+    "messagelog",
+    "flowrun",
+    "flowversion",
+    "task",
+    "media",
+    "failedevent",
+    "incident",
+    "worker",
+]
 
 
 def listed(name):
@@ -87,6 +99,14 @@ def one_of_each(number=1):
         "media": baker.make(Media, message=message, mime_type="image/jpeg"),
         "messagetemplate": baker.make(MessageTemplate, channel=session.channel, name=f"m{number}"),
         "failedevent": baker.make(FailedEvent, channel=session.channel, message=message),
+        "incident": baker.make(
+            Incident,
+            kind=IncidentKind.TOKEN,
+            channel=session.channel,
+            key=f"token:{session.channel_id}:",
+            opened_at=timezone.now(),
+            last_seen_at=timezone.now(),
+        ),
         "worker": baker.make(Worker, name=f"w{number}", beat_at=timezone.now()),
     }
 
@@ -102,6 +122,7 @@ MODELS = [
     "media",
     "messagetemplate",
     "failedevent",
+    "incident",
     "worker",
 ]
 

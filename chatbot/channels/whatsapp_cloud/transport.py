@@ -13,8 +13,16 @@ from django.conf import settings
 from django.http import HttpResponse, HttpResponseForbidden
 
 from chatbot.channels import http
-from chatbot.channels.base import Capabilities, Content, Recipient, SendError, Sent, Transport
-from chatbot.channels.whatsapp_cloud import errors, parsing, sending, signature
+from chatbot.channels.base import (
+    Capabilities,
+    Check,
+    Content,
+    Recipient,
+    SendError,
+    Sent,
+    Transport,
+)
+from chatbot.channels.whatsapp_cloud import diagnosis, errors, parsing, sending, signature
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -73,6 +81,12 @@ class WhatsAppCloud(Transport):
 
     def failure(self, code: str, detail: str = "") -> SendError:
         return errors.failure(code, detail)
+
+    def diagnose(self, webhook_path: str) -> Sequence[Check]:
+        return diagnosis.diagnose(self.channel, webhook_path)
+
+    def mend(self, what: str) -> None:
+        diagnosis.mend(self.channel, what)
 
     def _post(self, body: dict[str, Any]) -> http.Answer:
         token = self._credential("access_token")
