@@ -24,7 +24,7 @@ from chatbot.intake import ScopedAddress
 from chatbot.leases import LEASE, claim, free
 from chatbot.models import Author, Direction, MessageLog, MessageStatus
 from chatbot.outbox import content_from
-from chatbot.statuses import UNCONFIRMED
+from chatbot.statuses import UNCONFIRMED, apply_early
 from chatbot.wake import wake_workers
 from leads.models import Identity
 from leads.services import link_identities
@@ -272,6 +272,7 @@ def _record_sent(message: MessageLog, sent: Sent, *, now: datetime) -> None:
         mine.filter(provider_id="").update(provider_id=sent.provider_id)
         mine.filter(sent_at=None).update(sent_at=now)
         open_end.update(**values)
+    apply_early(message.channel, sent.provider_id, now=now)
     if sent.aliases:
         _learn_aliases(message, sent)
 
