@@ -473,7 +473,7 @@ class TaskAdmin(LogAdmin):
         """A flow that no longer waits for the answer drops it, so trying again is never wrong."""
         count = (
             chosen.order_by()
-            .filter(status=TaskStatus.FAILED)
+            .filter(status=TaskStatus.FAILED, key="")  # what must not run twice is started anew
             .update(
                 status=TaskStatus.PENDING,  # writer: a failed task has no other way back
                 run_at=timezone.now(),
