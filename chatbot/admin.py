@@ -35,6 +35,7 @@ from chatbot.models import (
     MessageLog,
     MessageStatus,
     MessageTemplate,
+    Price,
     Task,
     TaskStatus,
     Trigger,
@@ -529,6 +530,16 @@ class MessageTemplateAdmin(VisibleModelAdmin):
     list_select_related = ["channel"]
     search_fields = ["name"]
     readonly_fields = ["provider_id", "synced_at"]
+
+
+@admin.register(Price)
+class PriceAdmin(VisibleModelAdmin):
+    """What messages cost from a day on: past prices stay, so that past months keep their cost."""
+
+    list_display = ["category", "valid_from", "amount", "currency", "free_per_month"]
+    list_filter = ["category", "currency"]
+    search_fields = ["category"]
+    ordering = ["category", "-valid_from"]
 
 
 @admin.register(Worker)

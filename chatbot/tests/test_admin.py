@@ -1,6 +1,6 @@
 import json
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from django.contrib import admin
@@ -26,6 +26,7 @@ from chatbot.models import (
     MessageLog,
     MessageStatus,
     MessageTemplate,
+    Price,
     Task,
     TaskStatus,
     Trigger,
@@ -87,6 +88,7 @@ def one_of_each(number=1):
         "media": baker.make(Media, message=message, mime_type="image/jpeg"),
         "messagetemplate": baker.make(MessageTemplate, channel=session.channel, name=f"m{number}"),
         "failedevent": baker.make(FailedEvent, channel=session.channel, message=message),
+        "price": baker.make(Price, category=f"c{number}", amount=1, valid_from=date(2026, 10, 1)),
         "worker": baker.make(Worker, name=f"w{number}", beat_at=timezone.now()),
     }
 
@@ -102,6 +104,7 @@ MODELS = [
     "media",
     "messagetemplate",
     "failedevent",
+    "price",
     "worker",
 ]
 
