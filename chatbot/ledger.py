@@ -23,6 +23,7 @@ from users.errors import DomainError
 
 NO_CHANNEL = "none"
 NOTICE, UNUSABLE = "AccountNotice", "Unusable"
+DIGITS_OF_KEY = 18
 TAIL = 4  # of an address as much is shown in lists
 HIDDEN_FIELDS = {"raw", "addresses"}
 
@@ -138,7 +139,8 @@ def _in_state(events: QuerySet[FailedEvent], value: str) -> QuerySet[FailedEvent
 def _on_channel(events: QuerySet[FailedEvent], value: str) -> QuerySet[FailedEvent]:
     if value == NO_CHANNEL:
         return events.filter(channel=None)
-    return events.filter(channel=int(value)) if value.isdecimal() else events.none()
+    is_key = value.isascii() and value.isdigit() and len(value) <= DIGITS_OF_KEY
+    return events.filter(channel=int(value)) if is_key else events.none()
 
 
 def _of_part(events: QuerySet[FailedEvent], value: str) -> QuerySet[FailedEvent]:
@@ -196,7 +198,7 @@ FILTERS: dict[str, Callable[[QuerySet[FailedEvent], str], QuerySet[FailedEvent]]
 def part_of(event: FailedEvent) -> Part:
     if event.message_id is not None:
         return Part.STEP
-    return Part.ITEM if event.item.get("type") in TYPE_LABELS else Part.BODY
+    return Part.ITEM if event.item else Part.BODY
 
 
 def item_in(event: FailedEvent) -> dict[str, Any]:
@@ -207,10 +209,10 @@ def item_in(event: FailedEvent) -> dict[str, Any]:
 
 def what(event: FailedEvent) -> str:
     """What it is: the body, or the type of the item and what it holds."""
-    name = event.item.get("type")
-    if part_of(event) == Part.BODY:
+    if not event.item:
         return _("body that could not be read")
-    label = str(TYPE_LABELS.get(str(name), name or _("unknown")))
+    name = str(event.item.get("type") or _("unknown"))
+    label = str(TYPE_LABELS.get(name, name))
     item = item_in(event)
     kind = item.get("kind") or item.get("status") or item.get("field_name") or ""
     return f"{label}: {KIND_LABELS.get(kind, kind)}" if isinstance(kind, str) and kind else label

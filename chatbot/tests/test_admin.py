@@ -12,13 +12,12 @@ from django.utils import timezone
 from model_bakery import baker
 from zeal import zeal_ignore
 
-from chatbot import flows_service, reprocessing
+from chatbot import flows_service
 from chatbot.channels.inbound import Kind
 from chatbot.engine.nodes import parse_flow
 from chatbot.labels import KIND_LABELS
 from chatbot.models import (
     FailedEvent,
-    FailedEventState,
     Flow,
     FlowRun,
     FlowVersion,
@@ -179,7 +178,7 @@ def test_a_log_counts_no_further_than_anybody_pages(client, monkeypatch):
     session = recipes.session()
     for _ in range(5):
         recipes.inbound(session)
-    monkeypatch.setattr("chatbot.admin.CappedPaginator.MOST", 3)
+    monkeypatch.setattr("chatbot.log_admin.CappedPaginator.MOST", 3)
     client.force_login(ana())
     assert client.get(listed("messagelog")).context["cl"].result_count == 3
 
@@ -251,23 +250,6 @@ def test_a_failed_task_is_due_again(client):
     done.refresh_from_db()
     assert (task.status, task.attempts) == (TaskStatus.PENDING, 0)
     assert done.status == TaskStatus.DONE
-
-
-def test_a_failed_event_is_processed_again(client, monkeypatch):
-    event = baker.make(FailedEvent, error="falhou")
-    settled = baker.make(FailedEvent, state=FailedEventState.DONE)
-    seen = []
-
-    def reprocess(event, *, now):
-        seen.append(event)
-        event.state = FailedEventState.DONE
-        return "deu certo"
-
-    monkeypatch.setattr(reprocessing, "reprocess", reprocess)
-    client.force_login(ana())
-    answer = act(client, "failedevent", "reprocess", event, settled)
-    assert seen == [event]
-    assert "falhou: deu certo" in said(answer)
 
 
 def test_the_body_of_a_failed_event_is_shown_whatever_its_bytes(client):
