@@ -57,12 +57,21 @@ class Line:
         return str(CATEGORY_LABELS.get(self.category, self.category))
 
     @property
+    def money(self) -> str:
+        """What is known of the cost."""
+        return in_money(self.costs)
+
+    @property
     def cost(self) -> str:
-        """In words; says where a price is missing."""
-        if self.unpriced and not self.costs:
+        """The same; says where a price is missing."""
+        if not self.unpriced:
+            return self.money
+        if not any(self.costs.values()):
             return _("no price")
-        said = in_money(self.costs)
-        return _("%(cost)s + no price") % {"cost": said} if self.unpriced else said
+        return _("%(cost)s (%(count)d without a price)") % {
+            "cost": self.money,
+            "count": self.unpriced,
+        }
 
     def add(self, other: Line) -> None:
         self.total += other.total

@@ -57,7 +57,7 @@ class LedgerFilter(admin.SimpleListFilter):
 
 
 class StateFilter(LedgerFilter):
-    title = _("state")
+    title = _("situation")
     parameter_name = "state__exact"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -91,7 +91,7 @@ class TypeFilter(LedgerFilter):
 
 
 class SinceFilter(LedgerFilter):
-    title = _("received")
+    title = _("arrival")
     parameter_name = "since"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -155,7 +155,7 @@ class FailedEventAdmin(LogAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         wanted = ledger.filters_in(request.GET)
-        waiting = ledger.matching({**wanted, "state__exact": FailedEventState.NEW})
+        waiting = ledger.processable(ledger.matching(_meant(wanted)))
         is_about_waiting = wanted.get("state__exact", FailedEventState.NEW) == FailedEventState.NEW
         context = {
             "wanted": _meant(wanted),
@@ -181,7 +181,7 @@ class FailedEventAdmin(LogAdmin):
     def why_it_failed(self, event: FailedEvent) -> str:
         return Truncator(ledger.why(event)).chars(TEXT_SHOWN)
 
-    @admin.display(description=_("state"))
+    @admin.display(description=_("situation"))
     def state_chip(self, event: FailedEvent) -> SafeString:
         chip = STATE_CHIPS.get(FailedEventState(event.state), "")
         return format_html('<span class="chip {}">{}</span>', chip, event.get_state_display())

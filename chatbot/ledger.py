@@ -127,6 +127,13 @@ def matching(wanted: Mapping[str, str]) -> QuerySet[FailedEvent]:
     return events
 
 
+def processable(events: QuerySet[FailedEvent]) -> QuerySet[FailedEvent]:
+    """Those that a second try can settle: a notice is only read."""
+    is_notice = Q(item__type=NOTICE)
+    waiting = events.filter(state=FailedEventState.NEW)
+    return waiting.filter(Q(item__type__isnull=True) | ~is_notice)  # a body has no item
+
+
 def filters_in(query: Mapping[str, str]) -> dict[str, str]:
     """The filters that the address of a list carries."""
     return {name: query[name] for name in FILTERS if query.get(name)}

@@ -126,7 +126,7 @@ def _meant(payload: Mapping[str, Any]) -> QuerySet[FailedEvent]:
         events = FailedEvent.objects.filter(pk__in=payload["ids"])
     else:
         events = ledger.matching(payload["wanted"])
-    return events.filter(state=FailedEventState.NEW)
+    return ledger.processable(events)
 
 
 def _next_ids(task: Task) -> list[int]:

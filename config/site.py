@@ -109,7 +109,7 @@ def in_sections(apps: list[dict[str, Any]], request: HttpRequest) -> list[dict[s
     }
     models["chatbot.simulator"] = _page(_("simulator"), "Simulator", "simulator")
     if request.user.has_perm("chatbot.view_messagecount"):
-        models["chatbot.costs"] = _page(_("message costs"), "Costs", "costs")
+        models["chatbot.costs"] = _page(_("costs"), "Costs", "costs")
     sections = []
     for section in SECTIONS:
         known = ((models.pop(key, None), icon) for key, icon in section.models.items())

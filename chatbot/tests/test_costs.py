@@ -218,7 +218,7 @@ def test_currencies_are_not_mixed():
     )
     count(one, NOVEMBER, 10, category="authentication")
     count(one, NOVEMBER, 100_000, category="marketing")
-    assert total().cost == "R$ 2,00 + US$ 2.500,00"
+    assert total().money == "R$ 2,00 + US$ 2.500,00"
 
 
 # --- The page ----------------------------------------------------------------------------------

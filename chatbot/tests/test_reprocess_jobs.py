@@ -13,7 +13,8 @@ from zeal import zeal_ignore
 from chatbot import intake, ledger, reprocess_jobs, tasks
 from chatbot.models import FailedEvent, FailedEventState, MessageLog, Task, TaskStatus
 from chatbot.tests import stage
-from chatbot.tests.webhook import say, text
+from chatbot.tests.test_worker_crash import kill, wait_for, workers
+from chatbot.tests.webhook import post_file, say, text
 from sessions_app.tests.racing import at_once
 
 pytestmark = pytest.mark.django_db
@@ -109,6 +110,15 @@ def test_an_event_that_fails_again_is_tried_once_and_counted(broken, monkeypatch
     assert counts(task) == (2, 0, 2, 0, 0)
     assert set(FailedEvent.objects.values_list("tries", flat=True)) == {1}
     assert FailedEvent.objects.earliest("pk").error == "KeyError"
+
+
+def test_a_notice_is_no_part_of_a_job(broken, client):
+    broken(1)
+    post_file(client, "value_errors_account_level.json")
+    task, _new = start()
+    work()
+    assert counts(task) == (1, 1, 0, 0, 0)
+    assert FailedEvent.objects.latest("pk").tries == 0
 
 
 def test_pressed_twice_it_is_the_same_job(broken):
@@ -211,6 +221,38 @@ def test_ten_who_press_at_once_start_one_job(broken):
     assert not [one for one in outcomes if isinstance(one, Exception)]
     assert len({task.pk for task, _new in outcomes}) == 1
     assert sum(is_new for _task, is_new in outcomes) == 1
+
+
+SLOW_WORKER = (
+    "-c",
+    "import django; django.setup(); import time; from chatbot import reprocess_jobs as jobs;"
+    "real = jobs.reprocess;"
+    "jobs.reprocess = lambda *args, **more: (real(*args, **more), time.sleep(0.05));"
+    "from django.core.management import call_command; call_command('worker')",
+)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_a_job_survives_its_killed_worker_process(broken, graph_api):
+    broken(40)
+    task, _new = start()
+
+    def handled():
+        return counts(task)[1]
+
+    with workers(1, graph_api, program=SLOW_WORKER) as (first,):
+        wait_for(lambda: handled() >= 5, "the first events")
+        kill(first)
+    before = handled()
+    assert 5 <= before < 40
+    Task.objects.filter(pk=task.pk).update(locked_until=timezone.now())  # the lease has ended
+    with workers(2, graph_api):
+        wait_for(lambda: counts(task)[1] == 40, "the rest")
+        wait_for(lambda: Task.objects.get().status == TaskStatus.DONE, "the end of the job")
+    assert counts(task) == (40, 40, 0, 0, 0)
+    assert MessageLog.objects.inbound().count() == 40
+    assert {len(event.history) for event in FailedEvent.objects.all()} == {1}
 
 
 @pytest.mark.postgres

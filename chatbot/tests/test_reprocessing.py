@@ -356,8 +356,10 @@ def test_an_item_that_was_not_understood_is_read_by_the_parser_of_today(client, 
 def test_a_notice_that_is_tried_on_another_day_stays_one_event(client, shop):
     post_file(client, "value_errors_account_level.json")
     with time_machine.travel(timezone.now() + timedelta(days=2), tick=True):
-        process_failed()
-    assert states() == [FailedEventState.NEW]
+        reprocess(FailedEvent.objects.get(), now=timezone.now())
+    event = FailedEvent.objects.get()
+    assert (event.state, event.tries) == (FailedEventState.NEW, 1)
+    assert "nothing to do" in process_failed()
 
 
 def test_each_try_leaves_a_line_in_the_history(failed_step, monkeypatch):

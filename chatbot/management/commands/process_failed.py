@@ -9,7 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from chatbot.models import FailedEvent, FailedEventState
+from chatbot import ledger
+from chatbot.models import FailedEvent
 from chatbot.reprocessing import reprocess
 
 SAID_EVERY = 100
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Only list them.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        waiting = FailedEvent.objects.filter(state=FailedEventState.NEW).order_by("id")
+        waiting = ledger.processable(FailedEvent.objects.all()).order_by("id")
         ids = list(waiting.values_list("pk", flat=True)[: options["limit"]])
         became: Counter[str] = Counter()
         for number, event in enumerate(_each(ids), 1):
