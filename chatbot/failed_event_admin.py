@@ -42,7 +42,12 @@ STATE_CHIPS = {
     FailedEventState.SUPERSEDED: "",
     FailedEventState.IGNORED: "",
 }
-JOB_CHIPS = {TaskStatus.PENDING: "info", TaskStatus.DONE: "ok", TaskStatus.FAILED: "danger"}
+JOB_CHIPS = {
+    TaskStatus.PENDING: ("info", _("running")),
+    TaskStatus.DONE: ("ok", _("finished")),
+    TaskStatus.DROPPED: ("", _("cancelled")),
+    TaskStatus.FAILED: ("danger", _("abandoned")),
+}
 
 
 # --- Filters -----------------------------------------------------------------------------------
@@ -53,7 +58,7 @@ class LedgerFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         value = self.value()
-        return ledger.FILTERS[str(self.parameter_name)](queryset, value) if value else queryset
+        return ledger.narrowed(queryset, str(self.parameter_name), value) if value else queryset
 
 
 class StateFilter(LedgerFilter):
@@ -146,7 +151,7 @@ class FailedEventAdmin(LogAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        return ledger.search(queryset, search_term), False
+        return ledger.narrowed(queryset, "q", search_term), False
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -375,12 +380,14 @@ def _jobs() -> QuerySet[Task]:
 def _progress(task_id: int) -> dict[str, Any]:
     task = get_object_or_404(_jobs(), pk=task_id)
     is_running = task.status == TaskStatus.PENDING
+    chip, label = JOB_CHIPS[TaskStatus(task.status)]
     return {
         "task": task,
         "progress": reprocess_jobs.progress_of(task),
         "is_running": is_running,
         "is_stuck": is_running and not _is_worker_alive(),
-        "chip": JOB_CHIPS.get(TaskStatus(task.status), ""),
+        "chip": chip,
+        "label": label,
         "by": task.payload.get("by", ""),
     }
 

@@ -16,8 +16,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from chatbot.cleaning import clean_text
 from chatbot.labels import KIND_LABELS
-from chatbot.models import FailedEvent, FailedEventState
+from chatbot.models import FailedEvent, FailedEventState, MessageStatus
 from chatbot.reprocessing import add_to_history
 from users.errors import DomainError
 
@@ -76,6 +77,11 @@ FIELD_LABELS: dict[str, str | Promise] = {
     "reason": gettext_lazy("reason"),
     "is_quarantined": gettext_lazy("kept for a person"),
 }
+WHAT_LABELS: dict[str, str | Promise] = {
+    **KIND_LABELS,
+    **{status.value: status.label for status in MessageStatus},
+    "errors": gettext_lazy("trouble of the account"),
+}
 # Why, as the program stored it. What is not here is shown as it stands.
 REASONS: dict[str, Promise] = {
     "group message": gettext_lazy("It was sent in a group."),
@@ -120,11 +126,14 @@ def matching(wanted: Mapping[str, str]) -> QuerySet[FailedEvent]:
     For admins alone: failed events have no narrower rule of who may see them.
     """
     events = FailedEvent.objects.all()
-    for name, narrow in FILTERS.items():
-        value = wanted.get(name, "")
-        if value:
-            events = narrow(events, value)
+    for name, value in filters_in(wanted).items():
+        events = narrowed(events, name, value)
     return events
+
+
+def narrowed(events: QuerySet[FailedEvent], name: str, value: str) -> QuerySet[FailedEvent]:
+    """What one filter leaves. No stored text holds a NUL, and PostgreSQL refuses to look for it."""
+    return events.none() if "\x00" in value else FILTERS[name](events, value)
 
 
 def processable(events: QuerySet[FailedEvent]) -> QuerySet[FailedEvent]:
@@ -175,7 +184,7 @@ def _since(events: QuerySet[FailedEvent], value: str) -> QuerySet[FailedEvent]:
 
 def search(events: QuerySet[FailedEvent], words: str) -> QuerySet[FailedEvent]:
     """Each word in the error, the outcome, the item (texts, ids, numbers) or the lead's name."""
-    for word in words.replace("\x00", "").split():
+    for word in words.split():
         found = (
             Q(error__icontains=word)
             | Q(outcome__icontains=word)
@@ -222,7 +231,7 @@ def what(event: FailedEvent) -> str:
     label = str(TYPE_LABELS.get(name, name))
     item = item_in(event)
     kind = item.get("kind") or item.get("status") or item.get("field_name") or ""
-    return f"{label}: {KIND_LABELS.get(kind, kind)}" if isinstance(kind, str) and kind else label
+    return f"{label}: {WHAT_LABELS.get(kind, kind)}" if isinstance(kind, str) and kind else label
 
 
 def who(event: FailedEvent) -> str:
@@ -372,7 +381,8 @@ def _settle(  # noqa: PLR0913  # keyword-only where it could be mistaken
     row = rows.defer("body", "item").get(pk=event.pk)
     if row.state != before:
         raise CannotSettle(_("Somebody has settled it meanwhile. Look at it again."))
-    row.state, row.outcome = after, reason[:300]
+    reason = clean_text(reason)[:300]
+    row.state, row.outcome = after, reason
     add_to_history(row, did, reason, by=by, now=now)
     row.save(update_fields=["state", "outcome", "history", "updated_at"])
     return row

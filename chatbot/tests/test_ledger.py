@@ -128,6 +128,8 @@ def test_each_filter_leaves_what_it_says(admin, one_of_each, shop):
         {"part": "<b>"},
         {"since": "ontem"},
         {"type": "'"},
+        {"type": "a\x00"},
+        {"channel": "\x00"},
         {"state__exact": "x"},
         {"q": "%_\\'\""},
     ],
@@ -344,6 +346,16 @@ def test_chosen_rows_are_ignored_after_a_reason_and_taken_up_again(admin, one_of
         assert set(ignored) == set(rows)
         act(admin, "take_up_chosen", *rows)
     assert not FailedEvent.objects.filter(state=IGNORED).exists()
+
+
+def test_a_nul_in_a_form_breaks_nothing(admin, one_of_each):
+    answer = do(admin, "process_all", q="a\x00", type="\x00")
+    assert answer.url == reverse(LIST)
+    assert not Task.objects.exists()
+    assert admin.get(reverse(LIST), {"q": "\x00"}).status_code == 200
+    do(admin, "ignore", one_of_each["body"].pk, reason="teste\x00")
+    one_of_each["body"].refresh_from_db()
+    assert one_of_each["body"].outcome == "teste\ufffd"
 
 
 # --- Who may -----------------------------------------------------------------------------------
