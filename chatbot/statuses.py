@@ -3,7 +3,7 @@
 A status may come before the answer of its send is stored: it waits as an EarlyStatus. The race is
 closed from both sides. Who keeps a status commits it and looks for the message once more; who makes
 a provider id known commits that and looks for statuses that wait (`apply_early`). Whichever commits
-last sees the other.
+last sees the other; what a process that died in between leaves is settled from time to time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from pydantic import TypeAdapter
 
 from chatbot import metrics
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 UNCONFIRMED = "unconfirmed"
 EARLY_KEPT_FOR = timedelta(days=3)  # a send answers within minutes; the rest is not ours
+EARLY_WATCHED_FOR = timedelta(hours=1)
+SETTLED_AT_ONCE = 500
 LONGEST_ID = 255
 _TIMES = {
     MessageStatus.SENT: ("sent_at",),
@@ -113,6 +115,28 @@ def apply_early(channel: Channel, provider_id: str, *, now: datetime) -> int:
         waiting.filter(pk__in=[early.pk for early in found]).delete()
     metrics.EARLY_STATUSES.labels("applied").inc(len(found))
     return len(found)
+
+
+def settle_early_statuses(*, now: datetime) -> int:
+    """Apply what waits although its message is known: whoever stored the id died before it looked.
+    How many statuses that were.
+
+    Looks at the last hour, and once more at what is about to be dropped.
+    """
+    known = MessageLog.objects.filter(
+        channel=OuterRef("channel"),
+        direction=Direction.OUTBOUND,
+        provider_id=OuterRef("provider_id"),
+    )
+    left = EarlyStatus.objects.filter(
+        Q(created_at__gt=now - EARLY_WATCHED_FOR) | Q(created_at__lt=now - EARLY_KEPT_FOR)
+    )
+    found = left.filter(Exists(known)).exclude(provider_id="").select_related("channel")
+    messages = {(one.channel_id, one.provider_id): one.channel for one in found[:SETTLED_AT_ONCE]}
+    return sum(
+        apply_early(channel, provider_id, now=now)
+        for (_pk, provider_id), channel in messages.items()
+    )
 
 
 def drop_old_early_statuses(*, now: datetime) -> int:

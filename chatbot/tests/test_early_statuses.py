@@ -164,6 +164,29 @@ def test_a_send_looks_once_for_what_waits(shop):
     assert looks[0].startswith("SELECT 1")
 
 
+# --- Who stores the id may die -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("waited", [timedelta(minutes=1), timedelta(days=4)])
+def test_a_worker_that_dies_before_it_looks_loses_no_status(shop, monkeypatch, waited):
+    row = on_the_way(shop)
+    told(row, "read")()
+    with monkeypatch.context() as dying:
+        dying.setattr(delivery, "apply_early", lambda *args, **more: 0)
+        answer_of(row)()
+    assert outcome(row)[0] == MessageStatus.SENT
+    assert statuses.settle_early_statuses(now=timezone.now() + waited) == 1
+    assert outcome(row)[0] == MessageStatus.READ
+    assert not EarlyStatus.objects.exists()
+    assert statuses.settle_early_statuses(now=timezone.now() + waited) == 0
+
+
+def test_settling_leaves_what_is_still_unknown(client, shop):
+    say(client, status("wamid.alheia", "read"))
+    assert statuses.settle_early_statuses(now=timezone.now()) == 0
+    assert EarlyStatus.objects.count() == 1
+
+
 # --- What never finds its message --------------------------------------------------------------
 
 
