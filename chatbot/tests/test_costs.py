@@ -13,6 +13,7 @@ import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import translation
 from django.utils.translation import gettext
 
 from chatbot import costs, pricing
@@ -27,6 +28,13 @@ pytestmark = pytest.mark.django_db
 
 NOVEMBER = date(2026, 11, 1)
 REGULAR = {"pricing_model": "PMP", "type": "regular", "category": "service"}
+
+
+@pytest.fixture(autouse=True)
+def _in_portuguese():
+    """Whatever language the test before spoke."""
+    with translation.override("pt-br"):
+        yield
 
 
 @pytest.fixture

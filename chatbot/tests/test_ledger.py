@@ -11,7 +11,7 @@ from django.contrib.messages import get_messages
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext
 from zeal import zeal_ignore
 
@@ -25,6 +25,13 @@ pytestmark = pytest.mark.django_db
 
 NEW, DONE, IGNORED = FailedEventState.NEW, FailedEventState.DONE, FailedEventState.IGNORED
 LIST = "admin:chatbot_failedevent_changelist"
+
+
+@pytest.fixture(autouse=True)
+def _in_portuguese():
+    """Whatever language the test before spoke."""
+    with translation.override("pt-br"):
+        yield
 
 
 @pytest.fixture
