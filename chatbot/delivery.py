@@ -37,7 +37,7 @@ from chatbot.pace import (
     wait_almost,
 )
 from chatbot.sendable import why_not
-from chatbot.statuses import UNCONFIRMED
+from chatbot.statuses import UNCONFIRMED, apply_early
 from chatbot.wake import wake_workers
 from leads.services import link_identities
 from sessions_app.models import Owner, Session
@@ -387,6 +387,7 @@ def _record_sent(message: MessageLog, sent: Sent, *, now: datetime) -> None:
         mine.filter(provider_id="").update(provider_id=sent.provider_id)
         mine.filter(sent_at=None).update(sent_at=now)
         open_end.update(**values)
+    apply_early(message.channel, sent.provider_id, now=now)
     if sent.aliases:
         _learn_aliases(message, sent)
 

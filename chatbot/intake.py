@@ -40,7 +40,7 @@ from chatbot.models import (
     MessageLog,
     MessageStatus,
 )
-from chatbot.statuses import apply_status
+from chatbot.statuses import apply_early, apply_status
 from leads.models import LeadSource, Scheme
 from leads.phones import canonical_phone
 from leads.services import link_identities, opt_in, opt_out, resolve_lead
@@ -173,7 +173,10 @@ def handle(channel: Channel, item: Inbound, *, now: datetime) -> str:
         case StatusUpdate():
             return "stored" if apply_status(channel, item, now=now) else "ignored"
         case EchoMessage():
-            return _receive_echo(channel, item, now=now)
+            outcome = _receive_echo(channel, item, now=now)
+            if outcome == "stored":
+                apply_early(channel, item.provider_id, now=now)
+            return outcome
         case IdentityChange():
             return _change_identity(channel, item, now=now)
         case MarketingPreference():

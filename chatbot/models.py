@@ -515,6 +515,8 @@ class Task(models.Model):
         verbose_name=_("run"),
     )
     seq = models.PositiveIntegerField(_("log number"), null=True, blank=True)
+    # What must not be under way twice; empty: nothing against it.
+    key = models.CharField(max_length=64, blank=True, editable=False)
     payload = models.JSONField(_("payload"), default=dict, blank=True)
     status = models.CharField(
         _("status"),
@@ -533,6 +535,13 @@ class Task(models.Model):
         verbose_name = _("task")
         verbose_name_plural = _("tasks")
         ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "key"],
+                condition=Q(status="pending") & ~Q(key=""),
+                name="chatbot_task_once",
+            )
+        ]
         indexes = [
             models.Index(
                 fields=["run_at", "id"],
@@ -694,6 +703,8 @@ class FailedEvent(models.Model):
         default=FailedEventState.NEW,
     )
     outcome = models.CharField(_("outcome"), max_length=300, blank=True)
+    # What was done with it, oldest first: [{"at", "did", "outcome", "by"}, …]
+    history = models.JSONField(_("history"), default=list, blank=True, editable=False)
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)

@@ -25,7 +25,7 @@ from django.db import (
 )
 from django.utils import timezone
 
-from chatbot import delivery, incidents_watch, tasks
+from chatbot import delivery, incidents_watch, pricing, statuses, tasks
 from chatbot.expiry import expire_sessions
 from chatbot.models import MessageLog, Task, Worker
 from chatbot.wake import CHANNEL
@@ -152,6 +152,9 @@ class WorkerLoop:
 PERIODIC: tuple[Callable[[datetime], Any], ...] = (
     lambda now: expire_sessions(now=now),
     lambda now: delivery.settle_unconfirmed(now=now),
+    lambda now: statuses.settle_early_statuses(now=now),
+    lambda now: statuses.drop_old_early_statuses(now=now),
+    lambda _now: pricing.count_priced(),
     lambda now: incidents_watch.look(now=now),
 )
 
