@@ -132,6 +132,7 @@ def _receive_one(route: intake.Router, item: Inbound, *, now: datetime) -> str:
     if channel is None:
         failures.keep_item(item, channel=None, error=f"no channel for the number {item.account}")
         return "kept"
+    intake.learn_account(channel, item)
     if not isinstance(item, InboundMessage):
         return _guarded(item, channel, lambda: intake.handle(channel, item, now=now))
     if item.kind is Kind.GROUP_TEXT:

@@ -22,6 +22,7 @@ from chatbot.channels import transport_for
 from chatbot.channels.base import Recipient, SendError, Sent, Transport
 from chatbot.intake import ScopedAddress
 from chatbot.leases import LEASE, claim, free
+from chatbot.message_templates import note_refused, why_not
 from chatbot.models import Author, Direction, MessageLog, MessageStatus
 from chatbot.outbox import content_from
 from chatbot.statuses import UNCONFIRMED
@@ -230,6 +231,11 @@ def _verdict(message: MessageLog, session: Session, *, now: datetime) -> dict[st
             "The 24-hour window has closed. Send a message template, or wait for the customer."
         )
         return _failed("window_closed", advice, now)
+    if message.kind == "template":
+        used = message.payload.get("template", {})
+        refusal = why_not(used, channel=message.channel, lead=session.lead, now=now)
+        if refusal is not None:
+            return _failed(refusal.code, refusal.sentence, now)
     return None
 
 
@@ -307,6 +313,7 @@ def _record_failure(message: MessageLog, error: SendError, *, now: datetime) -> 
     else:
         logger.warning("message %s was not accepted: %s", message.pk, error)
         rows.update(**_failed(error.code, error.detail, now))
+    note_refused(message, error.code, now=now)
     if error.code in UNREACHABLE and message.identity is not None:
         reached = Identity.objects.filter(pk=message.identity.pk, unreachable_at=None)
         reached.update(unreachable_at=now)

@@ -19,6 +19,7 @@ from chatbot.channels.inbound import (
     InboundMessage,
     MarketingPreference,
     StatusUpdate,
+    TemplateNews,
     Unusable,
 )
 from chatbot.cleaning import clean, clean_text
@@ -34,6 +35,7 @@ _TYPES: dict[str, TypeAdapter[Any]] = {
         IdentityChange,
         MarketingPreference,
         AccountNotice,
+        TemplateNews,
         Unusable,
     )
 }

@@ -16,7 +16,7 @@ from chatbot.engine.kinds import SubFlow
 from chatbot.engine.nodes import FlowDocument, FlowError, parse_flow
 from chatbot.findings import Finding, check_document, unreadable
 from chatbot.handlers import registry
-from chatbot.models import Flow, FlowVersion
+from chatbot.models import Flow, FlowVersion, MessageTemplate, TemplateStatus
 from sessions_app.models import Channel
 from users.errors import DomainError
 from users.models import Department
@@ -100,7 +100,19 @@ def surroundings(*, with_site: bool = True) -> Surroundings:
         departments=frozenset(departments),
         flows={},
         channels=limits or (Limits(),),
+        templates=_sendable_templates(),
     )
+
+
+def _sendable_templates() -> dict[tuple[str, str], dict[str, bool]]:
+    """Approved ones of active channels. One that is paused comes back: a flow may name it."""
+    rows = MessageTemplate.objects.filter(
+        status__in=(TemplateStatus.APPROVED, TemplateStatus.PAUSED), channel__is_active=True
+    )
+    return {
+        (row.name, row.language): {one.key: one.is_needed for one in row.parts.variables}
+        for row in rows
+    }
 
 
 @transaction.atomic

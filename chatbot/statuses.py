@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from chatbot.channels import transport_for
 from chatbot.channels.inbound import StatusUpdate
+from chatbot.message_templates import note_refused
 from chatbot.models import STATUS_RANK, Direction, MessageLog, MessageStatus
 from sessions_app.models import Channel
 
@@ -39,6 +40,8 @@ def apply_status(channel: Channel, item: StatusUpdate, *, now: datetime) -> bool
         return False
     status = MessageStatus(item.status)
     at = item.at or now
+    if status == MessageStatus.FAILED:
+        note_refused(row, item.error_code, now=now)
     if status == MessageStatus.FAILED and _send_again(channel, row, item, now=now):
         return True
     rows = MessageLog.objects.filter(pk=row.pk)

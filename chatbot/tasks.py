@@ -1,4 +1,5 @@
-"""Everything due later that is no message: waits, requests, slow handlers, marks as read."""
+"""Everything due later that is no message: waits, requests, slow handlers, marks as read,
+message templates."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from chatbot import conversation
+from chatbot import conversation, template_sync
 from chatbot.apply import run_handler
 from chatbot.channels import transport_for
 from chatbot.channels.base import SendError
@@ -82,6 +83,8 @@ def _run(task: Task) -> tuple[TaskStatus, str]:
             return _resume(task, **_result_of(task, lambda: run_request(task.payload)))
         case TaskKind.HANDLER:
             return _resume(task, **_result_of(task, lambda: _run_handler(task)))
+        case TaskKind.TEMPLATES:
+            return template_sync.run(task)
     return TaskStatus.FAILED, f"nobody runs tasks of kind {task.kind}"
 
 

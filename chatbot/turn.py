@@ -212,7 +212,8 @@ class Turn:
         self._await(before, outcome)
         answer = self._apply(outcome, happening.at)
         sends = [effect for effect in outcome.effects if isinstance(effect, Send)]
-        self._queue([content_of(send) for send in sends], author=Author.BOT, log=log)
+        contents = [content_of(send, session.channel) for send in sends]
+        self._queue(contents, author=Author.BOT, log=log)
         if outcome.state.done:
             FlowRun.objects.filter(pk=stored["run"], finished_at=None).update(finished_at=self.now)
         return answer

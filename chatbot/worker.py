@@ -27,6 +27,7 @@ from django.utils import timezone
 from chatbot import delivery, tasks
 from chatbot.expiry import expire_sessions
 from chatbot.models import MessageLog, Task, Worker
+from chatbot.template_tasks import sync_templates_due
 from chatbot.wake import CHANNEL
 
 logger = logging.getLogger(__name__)
@@ -132,7 +133,11 @@ def periodic() -> None:
     """What is due from time to time; each part on its own, so that one failing does not stop the
     other."""
     now = timezone.now()
-    for work in (lambda: expire_sessions(now=now), lambda: delivery.settle_unconfirmed(now=now)):
+    for work in (
+        lambda: expire_sessions(now=now),
+        lambda: delivery.settle_unconfirmed(now=now),
+        lambda: sync_templates_due(now=now),
+    ):
         try:
             work()
         except (OperationalError, InterfaceError):

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from chatbot.channels.content import Capabilities, Content, Option
+from chatbot.channels.content import (
+    Capabilities,
+    Content,
+    ListedTemplate,
+    Option,
+    TemplateDraft,
+)
 from chatbot.channels.degrade import degrade, merge
 
 if TYPE_CHECKING:
@@ -20,11 +26,13 @@ __all__ = [
     "BadSignature",
     "Capabilities",
     "Content",
+    "ListedTemplate",
     "Malformed",
     "Option",
     "Recipient",
     "SendError",
     "Sent",
+    "TemplateDraft",
     "Transport",
     "degrade",
     "merge",
@@ -144,3 +152,25 @@ class Transport(ABC):
     def failure(self, code: str, detail: str = "") -> SendError:
         """What a code that came later, in a `failed` status, means; it is not raised."""
         return SendError(code, detail, retryable=False)
+
+    def business_of(self, item: Inbound) -> str:
+        """The provider's account that owns the number which an item came to; "" when not said."""
+        return ""
+
+    def list_templates(self) -> list[ListedTemplate]:
+        """Every message template of the channel's account. Raises SendError."""
+        raise _no_templates()
+
+    def submit_template(self, draft: TemplateDraft) -> ListedTemplate:
+        """Give a message template to the provider, for approval; one that it knows already is
+        replaced. Raises SendError, whose detail says what the provider dislikes."""
+        raise _no_templates()
+
+    def delete_template(self, *, name: str, provider_id: str) -> None:
+        """Delete one language of a message template. Quiet when it is gone already. Raises
+        SendError."""
+        raise _no_templates()
+
+
+def _no_templates() -> SendError:
+    return SendError("no_templates", "the channel has no message templates", retryable=False)

@@ -154,6 +154,30 @@ class AccountNotice(Inbound):
 
 
 @dataclass(frozen=True)
+class TemplateNews(AccountNotice):
+    """A message template has changed, or is said to. An empty field says nothing about it.
+
+    `business` owns the template, and so all of its numbers do. `told_at` is the provider's time:
+    what it said later counts. `status` is a TemplateStatus; what
+    the provider's new words mean is never "approved". `must_ask`: only the provider's list knows
+    what has become of it.
+    """
+
+    business: str = ""
+    told_at: datetime | None = None
+    template_id: str = ""
+    name: str = ""
+    language: str = ""
+    status: str = ""
+    paused_until: datetime | None = None
+    reason: str = ""
+    quality: str = ""
+    category: str = ""
+    previous_category: str = ""
+    must_ask: bool = False
+
+
+@dataclass(frozen=True)
 class Unusable(Inbound):
     """An item without what is needed to handle it (no sender, no id): kept for a person to look at.
 

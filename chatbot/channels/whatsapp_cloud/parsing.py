@@ -19,7 +19,7 @@ from chatbot.channels.inbound import (
     MarketingPreference,
     Unusable,
 )
-from chatbot.channels.whatsapp_cloud import contents, identity, messages, statuses
+from chatbot.channels.whatsapp_cloud import contents, identity, messages, statuses, templates
 from chatbot.channels.whatsapp_cloud.identity import Json
 from chatbot.channels.whatsapp_cloud.place import OBJECT, Place
 
@@ -169,16 +169,14 @@ def _not_ours(place: Place) -> Iterator[Inbound]:
 
 
 def _notice(place: Place) -> Iterator[Inbound]:
-    """News of the account: message template status, quality, bans …, and fields yet to come."""
-    names = ("message_template_name", "message_template_language", "reason")
-    detail = " ".join(filter(None, (reading.words(place.value, name) for name in names)))
+    """News of the account: bans, limits …, and fields yet to come."""
     yield AccountNotice(
         place.account,
         None,
         raw=place.body(place.value),
         field_name=place.field,
         code=reading.words(place.value, "event"),
-        detail=detail,
+        detail=reading.words(place.value, "reason"),
     )
 
 
@@ -196,5 +194,6 @@ _FIELDS: dict[str, Callable[[Place], Iterator[Inbound]]] = {
     "smb_message_echoes": _echoes,
     "user_preferences": _preferences,
     "user_id_update": _user_id_updates,
+    **dict.fromkeys(templates.NEWS, templates.news),
     **dict.fromkeys(_NOT_OURS, _not_ours),
 }
