@@ -258,14 +258,19 @@ def shown_header(parts: Parts, values: Mapping[str, str]) -> str:
 # --- What the provider says --------------------------------------------------------------------
 
 
-@transaction.atomic
 def note_refused(message: MessageLog, code: str, *, now: datetime) -> None:
     """The provider refused a message of ours, in its answer or in a later status: what that says
     about the template, or about the person, counts at once."""
     if code == OPTED_OUT:
         opt_out(message.session.lead, text="", origin=message.channel.slug, at=now)
-    status, used = REFUSALS.get(code), message.payload.get("template")
-    if status is None or not isinstance(used, Mapping):
+    elif code in REFUSALS:
+        _note_stopped(message, code, now=now)
+
+
+@transaction.atomic
+def _note_stopped(message: MessageLog, code: str, *, now: datetime) -> None:
+    status, used = REFUSALS[code], message.payload.get("template")
+    if not isinstance(used, Mapping):
         return
     template = find(message.channel, str(used.get("name", "")), language_of(used))
     if template is None:

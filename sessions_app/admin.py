@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from sessions_app import services
 from sessions_app.models import CREDENTIALS, Channel, Session
+from sessions_app.windows import WindowFilter, window_left
 from users.console import ReadOnlyModelAdmin, VisibleModelAdmin
 from users.permissions import person
 
@@ -75,7 +76,10 @@ class ChannelAdmin(VisibleModelAdmin):
     actions = ["make_default", "forget_previous_secret"]
     fieldsets = [
         (None, {"fields": ["name", "kind", "slug", "is_default", "is_active"]}),
-        (_("Number"), {"fields": ["external_id", "display_number", "identity_scope"]}),
+        (
+            _("Number"),
+            {"fields": ["external_id", "account_id", "display_number", "identity_scope"]},
+        ),
         (_("Credentials"), {"fields": ["credentials_state", *CREDENTIALS]}),
         (
             _("Sending"),
@@ -170,11 +174,13 @@ class SessionAdmin(ReadOnlyModelAdmin):
         "preview",
         "unread",
         "last_message_at",
+        "window_left",
         "ended_at",
         "end_reason",
     ]
     list_filter = [
         StateFilter,
+        WindowFilter,
         "owner",
         ("channel", admin.RelatedOnlyFieldListFilter),
         "end_reason",
@@ -200,6 +206,10 @@ class SessionAdmin(ReadOnlyModelAdmin):
     @admin.display(description=_("last message"), ordering="last_message_at")
     def preview(self, session: Session) -> str:
         return Truncator(session.last_message_preview).chars(PREVIEW_SHOWN)
+
+    @admin.display(description=_("window"), ordering="window_expires_at")
+    def window_left(self, session: Session) -> str:
+        return window_left(session, at=timezone.now())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
         """Without what a list does not show."""

@@ -351,7 +351,7 @@ def test_errors_come_first() -> None:
 def test_every_finding_has_a_sentence() -> None:
     names = (
         "exit handler argument route department flow flows variable field length limit count label"
-        " word"
+        " word template language value"
     )
     assert all(text % dict.fromkeys(names.split(), "x") for text in MESSAGES.values())
 
