@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from chatbot.channels import transport_class
 from chatbot.engine.check import KnownHandler, Limits, Surroundings
-from chatbot.engine.kinds import SubFlow
+from chatbot.engine.kinds import SendNode, SubFlow
 from chatbot.engine.nodes import FlowDocument, FlowError, parse_flow
 from chatbot.findings import Finding, check_document, unreadable
 from chatbot.handlers import registry
@@ -102,6 +102,24 @@ def surroundings(*, with_site: bool = True) -> Surroundings:
         channels=limits or (Limits(),),
         templates=_sendable_templates(),
     )
+
+
+def flows_with_template(name: str, language: str) -> list[Flow]:
+    """The flows on air that send this message template, by their names."""
+    flows = Flow.objects.published().select_related("published").order_by("name")
+    return [flow for flow in flows if (name, language) in _templates_of(flow)]
+
+
+def _templates_of(flow: Flow) -> set[tuple[str, str]]:
+    if flow.published is None:
+        return set()
+    document = parse_flow(flow.published.document)
+    return {
+        (node.template.name, node.template.language)
+        for one in (document, *document.subflows.values())
+        for node in one.nodes.values()
+        if isinstance(node, SendNode) and node.template is not None
+    }
 
 
 def _sendable_templates() -> dict[tuple[str, str], dict[str, bool]]:

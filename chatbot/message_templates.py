@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Case, Q, Value, When
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
@@ -48,6 +48,9 @@ REFUSALS = {
     "132016": TemplateStatus.DISABLED,
 }
 OPTED_OUT = "131050"  # the person has stopped marketing messages on WhatsApp itself
+# What a person may change and submit: nothing of it can be sent as it stands.
+EDITABLE = frozenset({TemplateStatus.DRAFT, TemplateStatus.REJECTED, TemplateStatus.PAUSED})
+DRAFT = {"status": TemplateStatus.DRAFT}
 STOPPED = frozenset({TemplateStatus.PAUSED, TemplateStatus.DISABLED})
 SAME_MOMENT = timedelta(seconds=1)  # the provider tells its times in whole seconds
 
@@ -253,6 +256,52 @@ def shown_header(parts: Parts, values: Mapping[str, str]) -> str:
         told = (values.get(f"header.{name}", "") for name in ("name", "address"))
         return ", ".join(filter(None, told))
     return filled(parts.header.text, values, "header.") or values.get("header", "")
+
+
+# --- Writing one --------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def save_draft(  # noqa: PLR0913  # keyword-only
+    template: MessageTemplate | None,
+    *,
+    channel: Channel,
+    name: str,
+    language: str,
+    category: str,
+    parameter_format: str,
+    components: list[dict[str, Any]],
+) -> MessageTemplate:
+    """Keep a new template, or a correction of one that cannot be sent as it is, as a draft. Raises
+    TemplateRefused for a name that is taken, or a template that has moved on meanwhile."""
+    written = {
+        "category": category,
+        "parameter_format": parameter_format,
+        "components": components,
+    }
+    if template is not None:
+        mine = MessageTemplate.objects.filter(pk=template.pk, status__in=EDITABLE)
+        if not mine.update(**written, **{"status": TemplateStatus.DRAFT}):
+            raise TemplateRefused(
+                _("The template cannot be changed now: WhatsApp is looking at it or uses it."),
+                code="not_editable",
+            )
+        template.refresh_from_db()
+        return template
+    if MessageTemplate.objects.usable_on(channel).filter(name=name, language=language).exists():
+        raise _taken(name)
+    try:
+        with transaction.atomic():
+            return MessageTemplate.objects.create(
+                channel=channel, name=name, language=language, **written, **DRAFT
+            )
+    except IntegrityError as error:
+        raise _taken(name) from error
+
+
+def _taken(name: str) -> TemplateRefused:
+    sentence = _("There is a template “%(name)s” in this language already. Choose another name.")
+    return TemplateRefused(sentence % {"name": name}, code="name_taken")
 
 
 # --- What the provider says --------------------------------------------------------------------

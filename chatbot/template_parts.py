@@ -272,6 +272,27 @@ def pieces(text: str, values: Mapping[str, str], prefix: str = "") -> list[Piece
     return [*found, Piece(text[end:])] if end < len(text) else found
 
 
+@dataclass(frozen=True)
+class Preview:
+    """A template as the customer would see it, with what is filled in and what is not."""
+
+    header_kind: str
+    header: tuple[Piece, ...]
+    body: tuple[Piece, ...]
+    footer: str
+    buttons: tuple[Option, ...]
+
+
+def preview_of(parts: Parts, values: Mapping[str, str]) -> Preview:
+    return Preview(
+        header_kind=parts.header.kind,
+        header=tuple(pieces(parts.header.text, values, "header.")),
+        body=tuple(pieces(parts.body, values)),
+        footer=parts.footer,
+        buttons=options_of(parts, values),
+    )
+
+
 def build(parts: Parts, values: Mapping[str, str], *, is_named: bool) -> list[Json]:
     """The `components` of a send. The values have been checked."""
     head = _send_header(parts, values, is_named=is_named)

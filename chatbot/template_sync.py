@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from chatbot.channels import transport_for
 from chatbot.channels.base import ListedTemplate, SendError, TemplateDraft
 from chatbot.cleaning import clean
-from chatbot.message_templates import TemplateRefused, tell_status
+from chatbot.message_templates import EDITABLE, TemplateRefused, tell_status
 from chatbot.models import MessageTemplate, Task, TaskStatus, TemplateStatus
 from chatbot.template_parts import NAME_LENGTH
 from chatbot.template_tasks import AFTER_TROUBLE, EVERY, plan_next, request_sync
@@ -24,8 +24,6 @@ from sessions_app.models import Channel
 
 logger = logging.getLogger(__name__)
 
-# What a person may change and submit: nothing of it can be sent as it stands.
-EDITABLE = frozenset({TemplateStatus.DRAFT, TemplateStatus.REJECTED, TemplateStatus.PAUSED})
 SUBMITTING = timedelta(minutes=10)  # longer than any call: who submitted did not come back
 LONGEST_LANGUAGE = 16
 
