@@ -32,6 +32,7 @@ class Field:
     label: str
     value: str
     is_needed: bool
+    example: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,13 @@ def fill(
     known = _known(session) if values is None else {}
     typed = {one.key: (values or known).get(one.key, "") for one in parts.variables}
     fields = tuple(
-        Field(f"{VALUE}{one.key}", label_of(one.key, parts), typed[one.key], one.is_needed)
+        Field(
+            f"{VALUE}{one.key}",
+            label_of(one.key, parts),
+            typed[one.key],
+            one.is_needed,
+            one.example,
+        )
         for one in parts.variables
     )
     return Chosen(template, fields, preview_of(parts, typed))
