@@ -30,7 +30,7 @@ def window_left(session: Session, *, at: datetime) -> str:
         return "–"
     minutes = int((until - at).total_seconds() // 60)
     if minutes < 0:
-        return gettext("closed")
+        return gettext("closed window")
     if minutes < MINUTES:
         return gettext("%(minutes)d min") % {"minutes": minutes}
     return gettext("%(hours)d h %(minutes)02d") % {
@@ -52,8 +52,8 @@ class WindowFilter(admin.SimpleListFilter):
             ("1", _("closes within 1 hour")),
             (str(CLOSING_HOURS), _("closes within 4 hours")),
             ("12", _("closes within 12 hours")),
-            ("closed", _("closed")),
-            ("open", _("open")),
+            ("closed", _("closed window")),
+            ("open", _("open window")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
