@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -33,8 +34,7 @@ def plan_next(channel: Channel, *, done: Task, run_at: datetime, error: str = ""
 def sync_templates_due(*, now: datetime) -> int:
     """Plan a run for every account that has none waiting: a channel that is new, or has just
     learned its account. How many were planned."""
-    waiting = _waiting().values_list("payload__kind", "payload__account")
-    known = set(waiting)
+    known = {(one["kind"], one["account"]) for one in _payloads()}
     planned = 0
     for channel in Channel.objects.active().exclude(account_id="").order_by("pk"):
         account = (channel.kind, channel.account_id)
@@ -46,8 +46,7 @@ def sync_templates_due(*, now: datetime) -> int:
 
 def last_trouble() -> list[str]:
     """Why the last run of an account failed, for those that did."""
-    errors = _waiting().exclude(payload__error="").values_list("payload__error", flat=True)
-    return [str(error) for error in errors if error]
+    return [one["error"] for one in _payloads() if one["error"]]
 
 
 @transaction.atomic
@@ -75,6 +74,11 @@ def _plan(
         return False
     wake_workers()
     return True
+
+
+def _payloads() -> list[dict[str, Any]]:
+    """Whole: SQLite would give a text of digits inside one back as a number."""
+    return list(_waiting().values_list("payload", flat=True))
 
 
 def _waiting() -> QuerySet[Task]:

@@ -189,6 +189,15 @@ def test_one_task_an_account_however_often_it_is_asked_for(channel):
     assert Task.objects.filter(kind=TaskKind.TEMPLATES).count() == 1
 
 
+def test_after_a_run_the_next_one_stays_in_the_future(channel, graph_api):
+    periodic()
+    run_tasks()
+    periodic()
+    assert run_tasks() == []
+    waiting = Task.objects.get(kind=TaskKind.TEMPLATES, status=TaskStatus.PENDING)
+    assert waiting.run_at > timezone.now() + timedelta(hours=5)
+
+
 def test_a_second_number_of_the_account_uses_the_same_row(channel, graph_api):
     second = whatsapp_channel(
         slug="segundo", external_id="100000000000002", account_id=ACCOUNT, is_default=False
