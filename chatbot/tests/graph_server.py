@@ -255,7 +255,8 @@ class Handler(BaseHTTPRequestHandler):
         """A page of the templates, in the order of their making."""
         start, size = int(query.get("after", ["0"])[0]), int(query.get("limit", ["25"])[0])
         known = self.server.book.templates
-        paging = {"cursors": {"before": str(start), "after": str(start + size)}}
+        cursors = {"before": str(start), "after": str(start + size)}
+        paging: dict[str, Any] = {"cursors": cursors}
         if start + size < len(known):
             paging["next"] = f"{self.server.url}{urlsplit(self.path).path}?after={start + size}"
         return {"data": known[start : start + size], "paging": paging}
