@@ -45,6 +45,12 @@ def channel(db):
     return whatsapp_channel(account_id=ACCOUNT, rate_per_second=stage.FASTEST)
 
 
+@pytest.fixture
+def shop(db):
+    """With the shipped flows, and nothing remembered of another test's."""
+    return stage.open_shop(account_id=ACCOUNT)
+
+
 def template(channel, **fields):
     values = {
         "name": "retorno",
@@ -512,8 +518,8 @@ def flow_with(use, **more):
     }
 
 
-def test_a_flow_sends_a_template_with_rendered_values(client, channel, graph_api):
-    template(channel)
+def test_a_flow_sends_a_template_with_rendered_values(client, shop, graph_api):
+    template(shop)
     stage.put_on_air(
         flow_with({"name": "retorno", "values": {"1": "{{ lead.first_name|cliente }}\n"}})
     )
@@ -524,8 +530,8 @@ def test_a_flow_sends_a_template_with_rendered_values(client, channel, graph_api
     assert MessageLog.objects.filter(kind="template").get().text == "Oi Davi, tudo certo?"
 
 
-def test_a_flow_whose_template_was_paused_goes_on_and_the_row_says_why(client, channel, graph_api):
-    template(channel, status=TemplateStatus.PAUSED)
+def test_a_flow_whose_template_was_paused_goes_on_and_the_row_says_why(client, shop, graph_api):
+    template(shop, status=TemplateStatus.PAUSED)
     stage.put_on_air(flow_with({"name": "retorno", "values": {"1": "x"}}))
     say(client, text("Oi"))
     deliver_pending()
