@@ -39,6 +39,7 @@ from chatbot.models import (
     Trigger,
     Worker,
 )
+from chatbot.template_admin import MessageTemplateAdmin
 from users.console import ReadOnlyModelAdmin, ReadOnlyTabularInline, VisibleModelAdmin
 from users.errors import DomainError
 from users.permissions import person
@@ -452,14 +453,7 @@ class TaskAdmin(LogAdmin):
 admin.site.register(FailedEvent, FailedEventAdmin)
 
 
-@admin.register(MessageTemplate)
-class MessageTemplateAdmin(VisibleModelAdmin):
-    visible_through = "channel"
-    list_display = ["name", "language", "channel", "category", "status", "synced_at"]
-    list_filter = ["status", "channel", "language", "category"]
-    list_select_related = ["channel"]
-    search_fields = ["name"]
-    readonly_fields = ["provider_id", "synced_at"]
+admin.site.register(MessageTemplate, MessageTemplateAdmin)
 
 
 @admin.register(Price)

@@ -10,6 +10,7 @@ from typing import Any
 import django_filters
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers, status, viewsets
@@ -18,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatbot import flows_service
-from chatbot.conversation import send_reply
+from chatbot.conversation import send_reply, send_template
 from chatbot.models import (
     Direction,
     Flow,
@@ -28,6 +29,8 @@ from chatbot.models import (
     Media,
     MessageLog,
     MessageStatus,
+    MessageTemplate,
+    TemplateStatus,
 )
 from sessions_app.models import Session
 from users.permissions import person
@@ -89,12 +92,31 @@ class VisibleSession(serializers.PrimaryKeyRelatedField):
         return Session.objects.visible_to(self.context["request"].user)
 
 
+class TemplateUseSerializer(serializers.Serializer[Any]):
+    """An approved message template of the session's channel. `values` by the names of its
+    variables, as `message-templates` lists them."""
+
+    name = serializers.CharField(max_length=512)
+    language = serializers.CharField(max_length=16, default="pt_BR")
+    values = serializers.DictField(
+        child=serializers.CharField(allow_blank=True, trim_whitespace=False, max_length=2000),
+        default=dict,
+    )
+
+
 class ReplySerializer(serializers.Serializer[Any]):
-    """`client_id` is the caller's own: repeated with the same one, a reply is sent once."""
+    """A `text`, or a message `template`. `client_id` is the caller's own: repeated with the same
+    one, a reply is sent once."""
 
     session = VisibleSession()
-    text = serializers.CharField(max_length=LONGEST_REPLY)
+    text = serializers.CharField(max_length=LONGEST_REPLY, required=False)
+    template = TemplateUseSerializer(required=False)
     client_id = serializers.UUIDField()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("text" in attrs) == ("template" in attrs):
+            raise serializers.ValidationError(_("Give either a text or a template."))
+        return attrs
 
 
 class CreatedFilter(django_filters.FilterSet):
@@ -157,26 +179,90 @@ class MessageViewSet(ConversationRows):
         },
     )
     def create(self, request: Request) -> Response:
-        """Reply to the customer. Whoever writes takes the conversation over from the bot."""
+        """Reply to the customer. Whoever writes takes the conversation over from the bot. Outside
+        the service window only a message template is taken."""
         reply = ReplySerializer(data=request.data, context=self.get_serializer_context())
         reply.is_valid(raise_exception=True)
         earlier = self._sent_with(reply.validated_data)
         if earlier is not None:
             return Response(self.get_serializer(earlier).data)
-        message = send_reply(
-            reply.validated_data["session"],
-            user=person(request),
-            text=reply.validated_data["text"],
-            client_id=reply.validated_data["client_id"],
-            at=timezone.now(),
-        )
+        message = self._send(reply.validated_data)
         return Response(self.get_serializer(message).data, status=status.HTTP_201_CREATED)
 
+    def _send(self, reply: dict[str, Any]) -> MessageLog:
+        how: dict[str, Any] = {
+            "user": person(self.request),
+            "client_id": reply["client_id"],
+            "at": timezone.now(),
+        }
+        if "template" in reply:
+            return send_template(reply["session"], **reply["template"], **how)
+        return send_reply(reply["session"], text=reply["text"], **how)
+
     def _sent_with(self, reply: dict[str, Any]) -> MessageLog | None:
+        """A template sent into a conversation that had ended stands in the one it began."""
+        session = reply["session"]
+        same = self.get_queryset().filter(client_id=reply["client_id"])
+        if "template" in reply:
+            same = same.filter(session__lead=session.lead_id, channel=session.channel_id)
+        else:
+            same = same.filter(session=session)
+        return same.first()
+
+
+class MessageTemplateSerializer(serializers.ModelSerializer[MessageTemplate]):
+    channel: Any = serializers.SlugRelatedField(slug_field="slug", read_only=True)
+    values = serializers.SerializerMethodField(
+        help_text="The names of its values; true where one is needed."
+    )
+
+    class Meta:
+        model = MessageTemplate
+        fields = [
+            "id",
+            "channel",
+            "name",
+            "language",
+            "category",
+            "status",
+            "components",
+            "values",
+            "quality",
+            "paused_until",
+            "reason",
+            "synced_at",
+        ]
+        read_only_fields = fields
+
+    @extend_schema_field(serializers.DictField(child=serializers.BooleanField()))
+    def get_values(self, template: MessageTemplate) -> dict[str, bool]:
+        return {one.key: one.is_needed for one in template.parts.variables}
+
+
+class MessageTemplateFilter(django_filters.FilterSet):
+    status = django_filters.MultipleChoiceFilter(choices=TemplateStatus.choices)
+    name = django_filters.CharFilter()
+    language = django_filters.CharFilter()
+    category = django_filters.CharFilter(lookup_expr="iexact")
+    channel = django_filters.CharFilter(field_name="channel__slug")
+
+
+class MessageTemplateViewSet(viewsets.ReadOnlyModelViewSet[MessageTemplate]):
+    """What may be sent outside the service window. Attendants see the approved ones."""
+
+    scope = "message-templates"
+    needs: str | None = None
+    queryset = MessageTemplate.objects.none()  # door: tells the schema the model, nothing else
+    serializer_class = MessageTemplateSerializer
+    filterset_class = MessageTemplateFilter
+    search_fields = ("name",)
+    ordering_fields = ("id", "name")
+
+    def get_queryset(self) -> QuerySet[MessageTemplate]:
         return (
-            self.get_queryset()
-            .filter(session=reply["session"], client_id=reply["client_id"])
-            .first()
+            MessageTemplate.objects.visible_to(self.request.user)
+            .select_related("channel")
+            .defer("channel__credentials", "channel__settings")
         )
 
 

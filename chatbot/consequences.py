@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from chatbot import incidents_watch
 from chatbot.channels.base import Meaning, SendError
+from chatbot.message_templates import note_refused
 from chatbot.models import MessageLog
 from chatbot.other_form import untried_form
 from chatbot.pace import hold_back, note_trouble
@@ -38,6 +39,7 @@ def follow(
     channel = message.channel
     tell = incidents_watch.note_failed_status if by_status else incidents_watch.note_stop
     tell(channel, error, now=now)
+    note_refused(message, error.code, now=now)
     if stops_channel(error):
         logger.error("channel %s is paused: %s", channel.slug, error)
         _stop(channel, error, until=now + PAUSE_FOR, now=now)
@@ -54,6 +56,11 @@ def follow(
 def stops_channel(error: SendError) -> bool:
     """Will nothing go on this channel before a person has mended it?"""
     return error.is_stop and error.scope in WHOLE_CHANNEL
+
+
+def is_channel_throttle(error: SendError) -> bool:
+    """Was the number or the account too fast, whatever the message? Then it costs it no try."""
+    return error.meaning == Meaning.THROTTLE and error.scope in WHOLE_CHANNEL
 
 
 def _stop(channel: Channel, error: SendError, *, until: datetime, now: datetime) -> None:

@@ -6,7 +6,7 @@ Locks: session, ticket, lead, counter, in this order.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from chatbot.channels.inbound import Inbound, InboundMessage, Kind
 from chatbot.cleaning import clean_message
 from chatbot.engine.messages import HandlerReturned, TimerFired
 from chatbot.happenings import ADVANCING_KINDS
+from chatbot.message_templates import content_for
 from chatbot.models import (
     Author,
     Direction,
@@ -33,6 +34,7 @@ from chatbot.models import (
     TaskKind,
 )
 from chatbot.outbox import rows_for
+from chatbot.preferences import heed
 from chatbot.sendable import why_not
 from chatbot.sentences import sentence
 from chatbot.silence import is_over
@@ -134,6 +136,7 @@ def _receive_one(route: intake.Router, item: Inbound, *, now: datetime) -> str:
         failures.keep_item(item, channel=None, error=f"no channel for the number {item.account}")
         incidents_watch.note_unknown_number(item, now=now)
         return "kept"
+    intake.learn_account(channel, item)
     if not isinstance(item, InboundMessage):
         return _guarded(item, channel, lambda: intake.handle(channel, item, now=now))
     if item.kind is Kind.GROUP_TEXT:
@@ -202,10 +205,11 @@ def _store(place: _Place, item: InboundMessage, failure: Exception | None = None
     row = _insert_inbound(session, resolved, item, at=at, now=now)
     changed = _note(session, resolved, item, at=at, now=now)
     turn = Turn(session, now=now, is_first_contact=resolved.created)
+    answer = heed(turn, item, at=at)
     if failure is not None:
         _fall_back(turn, item, row, failure)
     else:
-        _react(turn, resolved, item, at=at)
+        _react(turn, resolved, item, answer, at=at)
     turn.save(changed)
 
 
@@ -311,8 +315,11 @@ def _note(
     )
 
 
-def _react(turn: Turn, resolved: Resolved, item: InboundMessage, *, at: datetime) -> None:
-    """What the item makes happen, beyond being there."""
+def _react(
+    turn: Turn, resolved: Resolved, item: InboundMessage, answer: str, *, at: datetime
+) -> None:
+    """What the item makes happen, beyond being there. `answer`: the fixed sentence it gets instead
+    of a step of the flow."""
     session = turn.session
     if item.kind in history.HISTORY_KINDS:
         target = history.target_of(session.channel, item)
@@ -328,6 +335,8 @@ def _react(turn: Turn, resolved: Resolved, item: InboundMessage, *, at: datetime
         _give_silently(turn, item)
     elif item.kind is Kind.UNSUPPORTED:
         turn.say_once("too_big" if intake.is_too_big(item) else "unsupported")
+    elif answer:
+        turn.say_once(answer)
     elif item.kind in ADVANCING_KINDS:
         turn.hear(item, at=at)
 
@@ -410,6 +419,27 @@ def send_reply(  # noqa: PLR0913  # keyword-only
     turn.save(note_outbound(session, at=at, preview=turn.rows[-1].text, by_person=True))
     _mark_read(session, at)
     return turn.rows[0]
+
+
+@transaction.atomic
+def send_template(  # noqa: PLR0913  # keyword-only
+    session: Session,
+    *,
+    user: User,
+    name: str,
+    language: str,
+    values: Mapping[str, str],
+    client_id: UUID | None = None,
+    at: datetime | None = None,
+) -> MessageLog:
+    """A message template with these values, as an attendant's answer (see `send_reply`), whatever
+    the window. In a conversation that has ended it begins a new one, with a ticket of its own."""
+    at = at or timezone.now()
+    if not session.is_live:
+        lead, channel = session.lead, session.channel
+        session = open_session(lead=lead, channel=channel, identity=session.identity, at=at)
+    content = content_for(session.channel, name, language, values)
+    return send_reply(session, user=user, content=content, client_id=client_id, at=at)
 
 
 def _check_reply(session: Session, content: Content, at: datetime) -> None:

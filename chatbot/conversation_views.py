@@ -13,12 +13,17 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_GET, require_POST
+from django.utils.translation import gettext
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django_htmx.http import HttpResponseClientRedirect
 
 from chatbot import delivery, transcript
 from chatbot.conversation import send_reply
+from chatbot.conversation import send_template as conversation_send_template
+from chatbot.message_templates import usable_on
 from chatbot.models import Media, MediaStatus, MessageLog
 from chatbot.requests import StaffRequest
+from chatbot.template_picker import picker, values_in
 from sessions_app.models import Session
 from users.errors import DomainError
 
@@ -97,6 +102,71 @@ def reply(request: StaffRequest, session_id: int) -> HttpResponse:
     return redirect(_came_from(request, session))
 
 
+@require_http_methods(["GET", "POST"])
+def template(request: StaffRequest, session_id: int) -> HttpResponse:
+    """The fields of a template that was picked; posted with them, it is sent."""
+    session = _session(request, session_id)
+    if not request.user.has_perm("chatbot.add_messagelog"):
+        raise PermissionDenied
+    if request.method == "GET":
+        found = picker(session, chosen=request.GET.get("template", ""), at=timezone.now())
+        context = {"session": session, "picker": found}
+        return TemplateResponse(request, "chatbot/_template_fields.html", context)
+    return _send_template(request, session)
+
+
+@require_POST
+def template_preview(request: StaffRequest, session_id: int) -> HttpResponse:
+    """The template with the values typed so far."""
+    session = _session(request, session_id)
+    found = picker(
+        session,
+        chosen=request.POST.get("template", ""),
+        values=values_in(request.POST),
+        at=timezone.now(),
+    )
+    if found.chosen is None:
+        return HttpResponse(status=204)
+    context = {"session": session, "preview": found.chosen.preview}
+    return TemplateResponse(request, "chatbot/_template_bubble.html", context)
+
+
+def _send_template(request: StaffRequest, session: Session) -> HttpResponse:
+    usable = usable_on(session.channel)
+    wanted = _number(request, "template", request.POST)
+    chosen = usable.filter(pk=wanted).first() if wanted is not None else None
+    error = "" if chosen else gettext("Choose a template.")
+    message = None
+    if chosen is not None:
+        try:
+            message = conversation_send_template(
+                session,
+                user=request.user,
+                name=chosen.name,
+                language=chosen.language,
+                values=values_in(request.POST),
+                client_id=_client_id(request),
+                at=timezone.now(),
+            )
+        except DomainError as refusal:
+            error = refusal.message
+    if message is not None and message.session_id != session.pk:
+        return _go_to(request, reverse("conversation", args=[message.session_id]))
+    if request.htmx:
+        text = request.POST.get("text", "")
+        return _reply_fragment(request, session, text=text, error=error, is_template=True)
+    if error:
+        messages.error(request, error)
+        query = {"template": wanted} if wanted is not None else None
+        return redirect(reverse("conversation", args=[session.pk], query=query))
+    return redirect(_came_from(request, session))
+
+
+def _go_to(request: StaffRequest, url: str) -> HttpResponse:
+    """The conversation goes on elsewhere."""
+    return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
+
+
 @require_POST
 def send_again(request: StaffRequest, session_id: int, message_id: int) -> HttpResponse:
     """A message that was not delivered goes out once more, as a new one."""
@@ -112,14 +182,22 @@ def send_again(request: StaffRequest, session_id: int, message_id: int) -> HttpR
 
 
 def _reply_fragment(
-    request: StaffRequest, session: Session, *, text: str, error: str
+    request: StaffRequest, session: Session, *, text: str, error: str, is_template: bool = False
 ) -> HttpResponse:
+    """The form once more, as the conversation now stands. What was typed stays while it was not
+    sent; a text that came too late stands beside the templates."""
     session.refresh_from_db()
+    at = timezone.now()
+    values = values_in(request.POST) if is_template and error else None
+    chosen = request.POST.get("template", "") if is_template and error else ""
+    is_window_open = session.is_live and session.window_is_open(at)
     context: dict[str, Any] = {
+        "is_window_open": is_window_open,
+        "picker": None if is_window_open else picker(session, chosen=chosen, values=values, at=at),
         "session": session,
         "talk": transcript.news(session, after=_number(request, "after", request.POST) or 0),
         "error": error,
-        "text": text if error else "",
+        "text": text if error or is_template else "",
         "client_id": request.POST.get("client_id") if error else uuid4(),
         "next": request.POST.get("next", ""),
         "may_reply": True,

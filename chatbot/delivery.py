@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from chatbot.channels import transport_class, transport_for
 from chatbot.channels.base import Meaning, Recipient, SendError, Sent, Transport
-from chatbot.consequences import follow, stops_channel
+from chatbot.consequences import follow, is_channel_throttle, stops_channel
 from chatbot.intake import ScopedAddress
 from chatbot.leases import LEASE, claim, free
 from chatbot.models import Author, Direction, MessageLog, MessageStatus
@@ -408,6 +408,7 @@ def _record_failure(message: MessageLog, error: SendError, *, now: datetime) -> 
         pk=message.pk, status=MessageStatus.SENDING, attempts=message.attempts
     )
     said = {"error_code": error.code[:40], "error_detail": error.detail[:500]}
+    # While the provider is not there for anybody, it is not the message's fault.
     is_outage = error.meaning == Meaning.OUTAGE and note_trouble(
         message.channel, reason=error.code, now=now
     )
@@ -418,8 +419,10 @@ def _record_failure(message: MessageLog, error: SendError, *, now: datetime) -> 
         rows.update(**said)
     elif stops_channel(error):
         rows.update(**_again(message, at=now, burn=False), **said)
-    elif error.retryable and (is_outage or message.attempts < error.max_tries):
-        rows.update(**_again(message, at=now + delay, burn=not is_outage), **said)
+    elif is_outage or is_channel_throttle(error):
+        rows.update(**_again(message, at=now + delay, burn=False), **said)
+    elif error.retryable and message.attempts < error.max_tries:
+        rows.update(**_again(message, at=now + delay), **said)
     elif other := untried_form(message, error):
         payload = {**message.payload, OTHER_FORM: other}
         rows.update(**_again(message, at=now), **said, payload=payload)

@@ -22,6 +22,7 @@ from chatbot.channels.inbound import (
     InboundMessage,
     MarketingPreference,
     StatusUpdate,
+    TemplateNews,
     Unusable,
 )
 from chatbot.cleaning import clean, clean_text
@@ -37,6 +38,7 @@ _TYPES: dict[str, TypeAdapter[Any]] = {
         IdentityChange,
         MarketingPreference,
         AccountNotice,
+        TemplateNews,
         Unusable,
     )
 }

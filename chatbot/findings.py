@@ -28,6 +28,7 @@ SENTENCES: dict[str, str | Promise] = {
     "bad_name": _("“%(value)s” cannot be a name: small letters, digits and _ only."),
     "reserved_name": _("“%(value)s” is a name that the program fills itself."),
     "duplicate_option": _("Two options have the same id."),
+    "template_with_text": _("A message template says it all: no text, file or footer beside it."),
     "nested_subflows": _("A sub-flow cannot bring sub-flows of its own."),
     "bad_value": _("“%(field)s” has a value that does not fit."),
     "missing_start": _("The flow has no start step."),
@@ -52,6 +53,9 @@ SENTENCES: dict[str, str | Promise] = {
     "missing_fallback": _("Nothing is said when the answer is not understood."),
     "no_try_limit": _("There is no limit of tries: who answers wrongly is stuck."),
     "empty_text": _("There is nothing to say."),
+    "unknown_template": _("There is no approved message template “%(template)s” in %(language)s."),
+    "template_value": _("The message template “%(template)s” needs a value for “%(value)s”."),
+    "unknown_template_value": _("The message template “%(template)s” has no value “%(value)s”."),
     "bad_url": _("The address must begin with https:// and a fixed host."),
     # Of files, not of the engine.
     "not_json": _("This is not JSON: %(detail)s"),

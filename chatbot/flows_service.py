@@ -12,11 +12,11 @@ from django.utils.translation import gettext as _
 
 from chatbot.channels import transport_class
 from chatbot.engine.check import KnownHandler, Limits, Surroundings
-from chatbot.engine.kinds import SubFlow
+from chatbot.engine.kinds import SendNode, SubFlow
 from chatbot.engine.nodes import FlowDocument, FlowError, parse_flow
 from chatbot.findings import Finding, check_document, unreadable
 from chatbot.handlers import registry
-from chatbot.models import Flow, FlowVersion
+from chatbot.models import Flow, FlowVersion, MessageTemplate, TemplateStatus
 from sessions_app.models import Channel
 from users.errors import DomainError
 from users.models import Department
@@ -100,7 +100,37 @@ def surroundings(*, with_site: bool = True) -> Surroundings:
         departments=frozenset(departments),
         flows={},
         channels=limits or (Limits(),),
+        templates=_sendable_templates(),
     )
+
+
+def flows_with_template(name: str, language: str) -> list[Flow]:
+    """The flows on air that send this message template, by their names."""
+    flows = Flow.objects.published().select_related("published").order_by("name")
+    return [flow for flow in flows if (name, language) in _templates_of(flow)]
+
+
+def _templates_of(flow: Flow) -> set[tuple[str, str]]:
+    if flow.published is None:
+        return set()
+    document = parse_flow(flow.published.document)
+    return {
+        (node.template.name, node.template.language)
+        for one in (document, *document.subflows.values())
+        for node in one.nodes.values()
+        if isinstance(node, SendNode) and node.template is not None
+    }
+
+
+def _sendable_templates() -> dict[tuple[str, str], dict[str, bool]]:
+    """Approved ones of active channels. One that is paused comes back: a flow may name it."""
+    rows = MessageTemplate.objects.filter(
+        status__in=(TemplateStatus.APPROVED, TemplateStatus.PAUSED), channel__is_active=True
+    )
+    return {
+        (row.name, row.language): {one.key: one.is_needed for one in row.parts.variables}
+        for row in rows
+    }
 
 
 @transaction.atomic

@@ -32,14 +32,13 @@ from sessions_app.models import Channel
 
 logger = logging.getLogger(__name__)
 
-# What a person must mend → the incident it is.
+# What a person must mend → the incident it is. Those of templates name one: message_templates.py.
 KIND_OF = {
     Meaning.TOKEN: IncidentKind.TOKEN,
     Meaning.ACCOUNT: IncidentKind.ACCOUNT,
     Meaning.PAYMENT: IncidentKind.PAYMENT,
     Meaning.NUMBER: IncidentKind.NUMBER,
     Meaning.SPAM: IncidentKind.SPAM,
-    Meaning.TEMPLATE: IncidentKind.TEMPLATE,
 }
 STOPS = (
     IncidentKind.TOKEN,
@@ -109,7 +108,7 @@ def note_failed_status(channel: Channel, error: SendError, *, now: datetime) -> 
     """The same, told by a status: the provider had accepted the message first, so that only a
     delivery proves it over."""
     kind = _kind_of(error)
-    if kind is None or kind == IncidentKind.TEMPLATE:
+    if kind is None:
         return
     facts = {"code": error.code, "detail": error.detail[:DETAIL_LENGTH], "until": "delivered"}
     open_incident(kind, channel=channel, facts=facts, now=now)
@@ -151,9 +150,9 @@ def _kind_of(error: SendError) -> IncidentKind | None:
 
 
 def _channels_of(channel: Channel, notice: AccountNotice) -> list[Channel]:
-    if notice.account is not None or not notice.owner:
+    if notice.account is not None or not notice.business:
         return [channel]
-    owned = Channel.objects.filter(kind=channel.kind, account_id=notice.owner)
+    owned = Channel.objects.filter(kind=channel.kind, account_id=notice.business)
     found = [one for one in owned if _is_number(one, notice.number)]
     return found or [channel]
 

@@ -28,9 +28,11 @@ from chatbot.channels.inbound import (
     MediaRef,
     Sender,
     StatusUpdate,
+    TemplateNews,
     Unusable,
 )
 from chatbot.cleaning import clean, clean_text
+from chatbot.message_templates import apply_news
 from chatbot.models import (
     Author,
     Direction,
@@ -95,6 +97,18 @@ class Router:
             rows = Channel.objects.filter(kind=self._default.kind, external_id=item.account)
             self._known[item.account] = rows.first()
         return self._known[item.account]
+
+
+def learn_account(channel: Channel, item: Inbound) -> None:
+    """The first body that names the channel's number also says which account owns it."""
+    if channel.account_id or item.account is None or item.account != channel.external_id:
+        return
+    business = transport_for(channel).business_of(item)
+    if business and Channel.objects.filter(pk=channel.pk, account_id="").update(
+        account_id=business
+    ):
+        channel.account_id = business
+        logger.info("channel %s belongs to account %s", channel.slug, business)
 
 
 def contact_of(item: Inbound) -> set[str]:
@@ -166,7 +180,9 @@ def keep_ignored(item: Inbound, channel: Channel, reason: str) -> str:
 # --- Everything but messages -------------------------------------------------------------------
 
 
-def handle(channel: Channel, item: Inbound, *, now: datetime) -> str:
+def handle(  # noqa: PLR0911  # one a kind
+    channel: Channel, item: Inbound, *, now: datetime
+) -> str:
     """Apply an item that is no message of a customer; returns the field of the Receipt it counts
     under."""
     match item:
@@ -181,6 +197,8 @@ def handle(channel: Channel, item: Inbound, *, now: datetime) -> str:
             return _change_identity(channel, item, now=now)
         case MarketingPreference():
             return _set_preference(channel, item, now=now)
+        case TemplateNews():
+            return "stored" if apply_news(channel, item, now=now) else "ignored"
         case AccountNotice():
             return _notice(channel, item, now=now)
         case Unusable():

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from chatbot.template_parts import Parts, parts_of
 from leads.models import Identity
 from sessions_app.models import Channel, Session
 
@@ -611,9 +612,34 @@ class TemplateStatus(models.TextChoices):
     DELETED = "deleted", _("deleted")
 
 
+class MessageTemplateQuerySet(models.QuerySet["MessageTemplate"]):
+    def visible_to(self, user: User | AnonymousUser) -> MessageTemplateQuerySet:
+        """Attendants see what may be sent; drafts and refusals are the admins' work."""
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        return self.all() if user.is_admin else self.approved()
+
+    def approved(self) -> MessageTemplateQuerySet:
+        return self.filter(status=TemplateStatus.APPROVED)
+
+    def usable_on(self, channel: Channel) -> MessageTemplateQuerySet:
+        """Those of the channel's account, whichever of its numbers they were first seen on. A
+        simulator shows everybody's."""
+        if channel.is_simulator:
+            return self.all()
+        mine = Q(channel=channel)
+        if channel.account_id:
+            mine |= Q(channel__kind=channel.kind, channel__account_id=channel.account_id)
+        return self.filter(mine)
+
+
 class MessageTemplate(models.Model):
     """A text that the provider approved, for use outside the service window. Only an approved one
-    is sent; `components` are in the provider's form, with examples of the variables."""
+    is sent; `components` are in the provider's form, with examples of the variables.
+
+    It belongs to the provider's account: one row, on the number where it was first seen, serves
+    every channel of that account. `synced_at` is the provider's time of what `status` says.
+    """
 
     channel = models.ForeignKey(
         Channel,
@@ -646,6 +672,8 @@ class MessageTemplate(models.Model):
     reason = models.CharField(_("reason"), max_length=300, blank=True)
     synced_at = models.DateTimeField(_("synchronised at"), null=True, blank=True)
 
+    objects = MessageTemplateQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("message template")
         verbose_name_plural = _("message templates")
@@ -658,6 +686,15 @@ class MessageTemplate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.language})"
+
+    @property
+    def is_named(self) -> bool:
+        """Do its variables have names, not numbers?"""
+        return self.parameter_format == "NAMED"
+
+    @property
+    def parts(self) -> Parts:
+        return parts_of(self.components, is_named=self.is_named)
 
 
 class FailedEventState(models.TextChoices):

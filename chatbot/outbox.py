@@ -11,8 +11,9 @@ from uuid import UUID
 from chatbot.channels import transport_class
 from chatbot.channels.base import Content, Option, degrade, merge
 from chatbot.engine.effects import Send
+from chatbot.message_templates import content_for
 from chatbot.models import Author, Direction, FlowLog, MessageLog, MessageStatus
-from sessions_app.models import Session
+from sessions_app.models import Channel, Session
 from users.models import User
 
 _PAYLOAD_FIELDS = (
@@ -30,8 +31,11 @@ _PAYLOAD_FIELDS = (
 )
 
 
-def content_of(send: Send) -> Content:
-    """What an engine's `Send` says, before the channel's limits."""
+def content_of(send: Send, channel: Channel) -> Content:
+    """What an engine's `Send` says on this channel, before the channel's limits."""
+    if send.template is not None:
+        use = send.template
+        return content_for(channel, use.name, use.language, use.values)
     options = tuple(Option(one.id, one.title, one.description) for one in send.choices)
     return Content(
         kind=_kind_of(send),

@@ -4,23 +4,16 @@ more just before the call."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
 
+from chatbot import message_templates
+from chatbot.message_templates import Refusal
 from sessions_app.models import Session
 
 TEMPLATE = "template"
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """`code` is stable, for programs; `sentence` says what happened and what to do."""
-
-    code: str
-    sentence: str
 
 
 def why_not(
@@ -29,7 +22,8 @@ def why_not(
     """Why content of this kind may not go to the session's customer at `at`; None when it may.
 
     The customer service window is counted from the provider's time of the customer's last message
-    (`Session.window_is_open`); outside it only an approved message template goes.
+    (`Session.window_is_open`); outside it only an approved message template goes, a marketing one
+    never to who has opted out.
     """
     if session.identity is None:
         return Refusal("no_address", _("There is no address to answer to."))
@@ -40,5 +34,9 @@ def why_not(
                 "The customer last wrote more than 24 hours ago: WhatsApp accepts only a message "
                 "template now. Wait for the customer to write, or send a template."
             ),
+        )
+    if kind == TEMPLATE:
+        return message_templates.why_not(
+            template or {}, channel=session.channel, lead=session.lead, now=at
         )
     return None

@@ -12,6 +12,11 @@ SENTENCES = {
         "Já chamei a equipe, que responde nesta mesma conversa."
     ),
     "unsupported": "Ainda não consigo abrir esse tipo de mensagem. Pode escrever em texto?",
+    "opted_out": (
+        "Pronto, você não vai mais receber nossas ofertas. "
+        "Se mudar de ideia, escreva “quero receber”. Para falar com a gente, é só escrever."
+    ),
+    "opted_in": ("Pronto, você voltou a receber nossas ofertas. Para parar, escreva “parar”."),
     "too_big": "O arquivo passou do tamanho que o WhatsApp entrega. Pode enviar um menor?",
 }
 

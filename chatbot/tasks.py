@@ -1,4 +1,5 @@
-"""Everything due later that is no message: waits, requests, slow handlers, marks as read."""
+"""Everything due later that is no message: waits, requests, slow handlers, marks as read,
+message templates."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from chatbot import conversation, reprocess_jobs
+from chatbot import conversation, reprocess_jobs, template_sync
 from chatbot.apply import run_handler
 from chatbot.channels import transport_for
 from chatbot.channels.base import SendError
@@ -74,7 +75,7 @@ def run_task(task: Task) -> str:
     return status
 
 
-def _run(task: Task) -> tuple[TaskStatus, str]:
+def _run(task: Task) -> tuple[TaskStatus, str]:  # noqa: PLR0911  # one a kind
     match task.kind:
         case TaskKind.MARK_READ:
             return _mark_read(task)
@@ -86,6 +87,8 @@ def _run(task: Task) -> tuple[TaskStatus, str]:
             return _resume(task, **_result_of(task, lambda: _run_handler(task)))
         case TaskKind.REPROCESS:
             return reprocess_jobs.go_on(task)
+        case TaskKind.TEMPLATES:
+            return template_sync.run(task)
     return TaskStatus.FAILED, f"nobody runs tasks of kind {task.kind}"
 
 

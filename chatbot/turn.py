@@ -15,6 +15,7 @@ from chatbot.channels.base import Content
 from chatbot.channels.inbound import InboundMessage
 from chatbot.documents import asks_for_tags, document_of
 from chatbot.engine.effects import Send
+from chatbot.engine.expects import Expected, expected
 from chatbot.engine.messages import Message, Started
 from chatbot.engine.replay import delta
 from chatbot.engine.state import Outcome, State
@@ -29,6 +30,7 @@ from chatbot.models import (
     FlowRun,
     MessageLog,
     Trigger,
+    TriggerKind,
 )
 from chatbot.outbox import content_of, rows_for
 from chatbot.sentences import sentence
@@ -83,6 +85,21 @@ class Turn:
             )
             return
         self.start(trigger, text=item.text or "", at=at)
+
+    def expects(self, item: InboundMessage, at: datetime) -> Expected:
+        """Is this text something that the flow offers: an option at hand, a word that works
+        anywhere, or, with no flow running, a word that starts one?"""
+        session = self.session
+        if session.owner != Owner.BOT:
+            return ""
+        if self.is_running:
+            stored = session.flow_state
+            state = State.model_validate(stored["engine"])
+            document = document_of(stored["version"])
+            return expected(document, state, item.text or "", item.choice_id)
+        trigger = find_trigger(session.channel, _occasion(item, at, self.is_first_contact))
+        starts = {TriggerKind.KEYWORD, TriggerKind.TEMPLATE_BUTTON}
+        return "word" if trigger is not None and trigger.kind in starts else ""
 
     def start(
         self,
@@ -212,7 +229,8 @@ class Turn:
         self._await(before, outcome)
         answer = self._apply(outcome, happening.at)
         sends = [effect for effect in outcome.effects if isinstance(effect, Send)]
-        self._queue([content_of(send) for send in sends], author=Author.BOT, log=log)
+        contents = [content_of(send, session.channel) for send in sends]
+        self._queue(contents, author=Author.BOT, log=log)
         if outcome.state.done:
             FlowRun.objects.filter(pk=stored["run"], finished_at=None).update(finished_at=self.now)
         return answer

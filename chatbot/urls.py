@@ -32,6 +32,16 @@ urlpatterns = [
         name="conversation_reply",
     ),
     path(
+        "admin/chatbot/conversation/<int:session_id>/template/",
+        console(conversation_views.template),
+        name="conversation_template",
+    ),
+    path(
+        "admin/chatbot/conversation/<int:session_id>/template/preview/",
+        console(conversation_views.template_preview),
+        name="conversation_template_preview",
+    ),
+    path(
         "admin/chatbot/conversation/<int:session_id>/send-again/<int:message_id>/",
         console(conversation_views.send_again),
         name="conversation_send_again",

@@ -28,6 +28,7 @@ from django.utils import timezone
 from chatbot import delivery, incidents_watch, pricing, statuses, tasks
 from chatbot.expiry import expire_sessions
 from chatbot.models import MessageLog, Task, Worker
+from chatbot.template_tasks import sync_templates_due
 from chatbot.wake import CHANNEL
 from sessions_app.models import Channel, ChannelKind
 
@@ -156,6 +157,7 @@ PERIODIC: tuple[Callable[[datetime], Any], ...] = (
     lambda now: statuses.drop_old_early_statuses(now=now),
     lambda _now: pricing.count_priced(),
     lambda now: incidents_watch.look(now=now),
+    lambda now: sync_templates_due(now=now),
 )
 
 

@@ -19,6 +19,7 @@ class EitherSlashRouter(SimpleRouter):
 
 router = EitherSlashRouter()
 router.register("messages", chatbot.MessageViewSet, basename="message")
+router.register("message-templates", chatbot.MessageTemplateViewSet, basename="message-template")
 router.register("flow-logs", chatbot.FlowLogViewSet, basename="flow-log")
 router.register("flows", chatbot.FlowViewSet, basename="flow")
 router.register("leads", LeadViewSet, basename="lead")

@@ -18,7 +18,7 @@ from chatbot.models import FailedEvent, FailedEventState, Incident, MessageLog, 
 from chatbot.requests import StaffRequest
 from chatbot.web_watch import watch
 from leads.models import Lead, LeadStatus
-from sessions_app.models import Channel, Owner, Session
+from sessions_app.models import CLOSING_HOURS, Channel, Owner, Session
 from tickets.models import Ticket
 
 NOON, EVENING = 12, 18
@@ -57,6 +57,7 @@ def start_page(request: StaffRequest) -> dict[str, Any]:
         **_incidents(request),
         "cards": [
             _open_tickets(request),
+            *_closing_windows(request, now),
             _live_sessions(request),
             _leads_of_today(request, midnight),
             _undelivered(request, midnight),
@@ -96,6 +97,18 @@ def _open_tickets(request: StaffRequest) -> Card:
     )
     detail = _("%(mine)d with you, %(nobody)d with nobody") % n
     return Card(_("Open tickets"), n["all"], detail, reverse("admin:tickets_ticket_changelist"))
+
+
+def _closing_windows(request: StaffRequest, now: datetime) -> list[Card]:
+    """Own tickets whose customer waits for an answer that soon only a template could give."""
+    mine = Ticket.objects.visible_to(request.user).real().open().filter(assignee=request.user)
+    count = mine.unanswered().in_window("closing", at=now).count()
+    if not count:
+        return []
+    query = {"state": "mine", "window": CLOSING_HOURS}
+    url = reverse("admin:tickets_ticket_changelist", query=query)
+    label, detail = _("Windows about to close"), _("of your tickets, with nobody's answer")
+    return [Card(label, count, detail, url, is_trouble=True)]
 
 
 def _live_sessions(request: StaffRequest) -> Card:

@@ -6,21 +6,29 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from leads import columns, services
-from leads.models import Consent, Identity, Lead, LeadStatusChange, Note, Tag
+from leads.models import (
+    Consent,
+    Identity,
+    Lead,
+    LeadStatusChange,
+    Note,
+    Tag,
+    origin_label,
+)
 from users.console import ReadOnlyModelAdmin, ReadOnlyTabularInline, VisibleModelAdmin
 from users.permissions import person
 
 CONSOLE = "console"  # the origin of what is recorded here
-# Codes among what is otherwise written by people.
-ORIGINS = {CONSOLE: _("console"), "flow": _("flow"), "api": "API"}
 SHORTEST_PHONE = 8
 
 
@@ -38,6 +46,17 @@ class LeadForm(forms.ModelForm):
         return value
 
 
+class LeadActionForm(ActionForm):
+    """Beside the list's actions: why somebody may be written to again."""
+
+    reason = forms.CharField(
+        label=_("Reason"),
+        required=False,
+        max_length=200,
+        widget=forms.TextInput(attrs={"placeholder": _("how they agreed, to opt in again")}),
+    )
+
+
 class IdentityInline(ReadOnlyTabularInline):
     model = Identity
     fields = ["scheme", "address", "send_to", "unreachable_at", "created_at"]
@@ -49,7 +68,7 @@ class StatusChangeInline(ReadOnlyTabularInline):
 
     @admin.display(description=_("reason"))
     def why(self, change: LeadStatusChange) -> str:
-        return str(ORIGINS.get(change.reason, change.reason))
+        return origin_label(change.reason)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LeadStatusChange]:
         return super().get_queryset(request).select_related("actor")
@@ -61,7 +80,7 @@ class ConsentInline(ReadOnlyTabularInline):
 
     @admin.display(description=_("origin"))
     def from_where(self, consent: Consent) -> str:
-        return str(ORIGINS.get(consent.origin, consent.origin))
+        return consent.origin_label
 
 
 class NoteInline(admin.TabularInline):
@@ -134,7 +153,7 @@ class LeadAdmin(VisibleModelAdmin):
         "source",
         "attributes",
         "referral",
-        "opted_out_at",
+        "opt_out_told",
         "merged_into",
         "created_at",
         "updated_at",
@@ -142,14 +161,20 @@ class LeadAdmin(VisibleModelAdmin):
     fieldsets = [
         (None, {"fields": ["name", "email", "phone", "document", "company", "need"]}),
         (_("Funnel"), {"fields": ["status", "source", "attendant", "tags"]}),
-        (_("Privacy"), {"fields": ["opted_out_at"]}),
+        (_("Privacy"), {"fields": ["opt_out_told"]}),
         (
             _("More"),
             {"fields": ["attributes", "referral", "merged_into", "created_at", "updated_at"]},
         ),
     ]
     inlines = [NoteInline, IdentityInline, StatusChangeInline, ConsentInline]
+    action_form = LeadActionForm
     actions = ["opt_out", "opt_in"]
+
+    @admin.display(description=_("offers"))
+    def opt_out_told(self, lead: Lead) -> str:
+        """The chip of an opt-out, as conversations show it too."""
+        return render_to_string("leads/_opt_out.html", {"lead": lead})
 
     @admin.display(description=_("tags"))
     def tag_names(self, lead: Lead) -> str:
@@ -211,10 +236,20 @@ class LeadAdmin(VisibleModelAdmin):
 
     @admin.action(description=_("Opt in again"), permissions=["change"])
     def opt_in(self, request: HttpRequest, leads: QuerySet[Lead]) -> None:
-        at = timezone.now()
-        count = sum(services.opt_in(lead, text="", origin=CONSOLE, at=at) for lead in leads)
+        """Only with a reason, typed beside the action."""
+        at, reason, done = timezone.now(), request.POST.get("reason", ""), []
+        self.do_to_each(
+            request,
+            leads,
+            lambda lead: done.append(
+                services.opt_in_by_staff(
+                    lead, reason=reason, actor=person(request), origin=CONSOLE, at=at
+                )
+            ),
+        )
+        count = sum(done)
         text = ngettext("%(count)d lead opted in.", "%(count)d leads opted in.", count)
-        self.message_user(request, text % {"count": count}, messages.SUCCESS)
+        self.tell_count(request, text, count)
 
 
 @admin.register(Tag)
@@ -253,7 +288,7 @@ class LeadStatusChangeAdmin(ReadOnlyModelAdmin):
 
     @admin.display(description=_("reason"))
     def why(self, change: LeadStatusChange) -> str:
-        return str(ORIGINS.get(change.reason, change.reason))
+        return origin_label(change.reason)
 
 
 @admin.register(Note)
@@ -279,4 +314,4 @@ class ConsentAdmin(ReadOnlyModelAdmin):
 
     @admin.display(description=_("origin"))
     def from_where(self, consent: Consent) -> str:
-        return str(ORIGINS.get(consent.origin, consent.origin))
+        return consent.origin_label

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from leads import columns, services
-from leads.models import Identity, Lead, LeadSource, LeadStatus, Note
+from leads.models import Consent, Identity, Lead, LeadSource, LeadStatus, Note
 from users.models import User
 from users.permissions import person
 
@@ -31,7 +31,17 @@ class IdentitySerializer(serializers.ModelSerializer):
         read_only_fields = fields
 
 
+class OptOutSerializer(serializers.ModelSerializer):
+    """How a person stopped offers: where (a channel, console, api, flow) and in which words."""
+
+    class Meta:
+        model = Consent
+        fields = ["origin", "text", "recorded_at"]
+        read_only_fields = fields
+
+
 class LeadSerializer(serializers.ModelSerializer):
+    opt_out = OptOutSerializer(source="opt_out_record", read_only=True, allow_null=True)
     tags: Any = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
     identities = IdentitySerializer(many=True, read_only=True)
 
@@ -47,6 +57,7 @@ class LeadSerializer(serializers.ModelSerializer):
             "tags",
             "attendant",
             "opted_out_at",
+            "opt_out",
             "merged_into",
             "is_simulated",
             "identities",
@@ -120,6 +131,10 @@ class OptSerializer(serializers.Serializer):
     )
 
 
+class OptInSerializer(serializers.Serializer):
+    text = serializers.CharField(help_text="How the person agreed.")
+
+
 class LeadFilter(filters.FilterSet):
     status = filters.MultipleChoiceFilter(choices=LeadStatus.choices)
     source = filters.MultipleChoiceFilter(choices=LeadSource.choices)
@@ -166,7 +181,7 @@ class LeadViewSet(
 
     def get_queryset(self) -> Any:
         visible = Lead.objects.visible_to(self.request.user)
-        leads = visible.prefetch_related("tags", "identities")
+        leads = visible.prefetch_related("tags", "identities").with_refusals()
         return self._shown_of(leads) if self.action == "list" else leads
 
     @extend_schema(request=LeadWriteSerializer, responses={201: LeadSerializer})
@@ -236,12 +251,14 @@ class LeadViewSet(
         services.opt_out(lead, text=text, origin=ORIGIN, at=timezone.now())
         return self._shown(lead)
 
-    @extend_schema(request=OptSerializer, responses=LeadSerializer)
+    @extend_schema(request=OptInSerializer, responses=LeadSerializer)
     @action(detail=True, methods=["post"], url_path="opt-in")
     def opt_in(self, request: Request, pk: str | None = None) -> Response:
-        """They agree to be written to again."""
-        lead, text = self.get_object(), self._given(OptSerializer)["text"]
-        services.opt_in(lead, text=text, origin=ORIGIN, at=timezone.now())
+        """They agree to be written to again; `text` says how, and is kept."""
+        lead, reason = self.get_object(), self._given(OptInSerializer)["text"]
+        services.opt_in_by_staff(
+            lead, reason=reason, actor=person(request), origin=ORIGIN, at=timezone.now()
+        )
         return self._shown(lead)
 
     def _shown_of(self, leads: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils.translation import gettext_lazy as _
 
 from leads.phones import canonical_phone, parse_typed
@@ -61,6 +61,16 @@ class LeadSource(models.TextChoices):
     API = "api", _("API")
 
 
+# Codes among what is otherwise written by people.
+ORIGINS = {"console": _("console"), "flow": _("flow"), "api": "API"}
+CONTACT_PURPOSE = "contact"  # of a consent: being written to unasked
+
+
+def origin_label(origin: str) -> str:
+    """Where something was said, for people: a code in words, a channel or a reason as it is."""
+    return str(ORIGINS.get(origin, origin))
+
+
 class LeadQuerySet(models.QuerySet["Lead"]):
     def live(self) -> LeadQuerySet:
         """Not merged into another lead."""
@@ -69,6 +79,11 @@ class LeadQuerySet(models.QuerySet["Lead"]):
     def real(self) -> LeadQuerySet:
         """Without the fictitious people of the simulator."""
         return self.filter(is_simulated=False)
+
+    def with_refusals(self) -> LeadQuerySet:
+        """With what `opt_out_record` shows, in one more statement for all of them."""
+        refused = Consent.objects.filter(purpose=CONTACT_PURPOSE, is_granted=False)
+        return self.prefetch_related(Prefetch("consents", refused, to_attr="refusals"))
 
     def with_phone(self, text: str) -> LeadQuerySet:
         """Known by this number, however it is written: typed by a person, or by a channel."""
@@ -158,6 +173,17 @@ class Lead(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.phone or f"lead {self.pk}"
+
+    @property
+    def opt_out_record(self) -> Consent | None:
+        """When, where and in which words this person stopped offers; None if they have not. With
+        `refusals` prefetched (see `with_refusals`) it costs no statement."""
+        if self.opted_out_at is None:
+            return None
+        fetched: list[Consent] | None = getattr(self, "refusals", None)
+        if fetched is not None:
+            return fetched[0] if fetched else None
+        return self.consents.filter(purpose=CONTACT_PURPOSE, is_granted=False).first()
 
 
 class Scheme(models.TextChoices):
@@ -268,3 +294,7 @@ class Consent(models.Model):
 
     def __str__(self) -> str:
         return self.purpose
+
+    @property
+    def origin_label(self) -> str:
+        return origin_label(self.origin)

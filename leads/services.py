@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from leads import columns
 from leads.models import (
+    CONTACT_PURPOSE,
     Consent,
     Identity,
     Lead,
@@ -42,7 +43,6 @@ IDENTITY_ORDER = (Scheme.BSUID, Scheme.PARENT_BSUID)
 ANSWER_ORDER = (Scheme.PHONE, Scheme.BSUID)
 # The bot moves forward along this line only; people may set any status.
 FUNNEL = (LeadStatus.NEW, LeadStatus.CONTACTED, LeadStatus.QUALIFIED, LeadStatus.CONVERTED)
-CONTACT_PURPOSE = "contact"
 
 Key = tuple[str, str, str]
 
@@ -385,6 +385,18 @@ def opt_in(lead: Lead, *, text: str, origin: str, at: datetime) -> bool:
     lead.opted_out_at = None
     record_consent(lead, CONTACT_PURPOSE, is_granted=True, text=text, origin=origin)
     return True
+
+
+def opt_in_by_staff(lead: Lead, *, reason: str, actor: User, origin: str, at: datetime) -> bool:
+    """One of the team takes an opt-out back: only with a reason (how the person agreed), which
+    stands in the consent with who gave it. False if they had not opted out."""
+    if not columns.clean(reason):
+        raise LeadRefusal(
+            _("Say how this person agreed to be written to again."),
+            code="reason_required",
+            status=400,
+        )
+    return opt_in(lead, text=f"{columns.clean(reason)} ({actor})", origin=origin, at=at)
 
 
 @transaction.atomic

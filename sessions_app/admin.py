@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from sessions_app import services
 from sessions_app.models import CREDENTIALS, Channel, Session
+from sessions_app.windows import WindowFilter, window_left
 from users.console import ReadOnlyModelAdmin, VisibleModelAdmin
 from users.permissions import person
 
@@ -173,11 +174,13 @@ class SessionAdmin(ReadOnlyModelAdmin):
         "preview",
         "unread",
         "last_message_at",
+        "window_left",
         "ended_at",
         "end_reason",
     ]
     list_filter = [
         StateFilter,
+        WindowFilter,
         "owner",
         ("channel", admin.RelatedOnlyFieldListFilter),
         "end_reason",
@@ -203,6 +206,10 @@ class SessionAdmin(ReadOnlyModelAdmin):
     @admin.display(description=_("last message"), ordering="last_message_at")
     def preview(self, session: Session) -> str:
         return Truncator(session.last_message_preview).chars(PREVIEW_SHOWN)
+
+    @admin.display(description=_("window"), ordering="window_expires_at")
+    def window_left(self, session: Session) -> str:
+        return window_left(session, at=timezone.now())
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
         """Without what a list does not show."""

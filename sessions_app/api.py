@@ -16,6 +16,7 @@ from rest_framework.response import Response
 
 from sessions_app import services
 from sessions_app.models import CREDENTIALS, Channel, EndReason, Owner, Session
+from sessions_app.windows import WindowFilterSet
 from users.permissions import person
 
 
@@ -47,6 +48,7 @@ class ChannelSerializer(serializers.ModelSerializer):
             "kind",
             "name",
             "external_id",
+            "account_id",
             "display_number",
             "identity_scope",
             "credentials",
@@ -162,7 +164,7 @@ class SessionDetailSerializer(SessionSerializer):
         read_only_fields = fields
 
 
-class SessionFilter(filters.FilterSet):
+class SessionFilter(WindowFilterSet):
     live = filters.BooleanFilter(field_name="ended_at", lookup_expr="isnull", label=_("live"))
     owner = filters.MultipleChoiceFilter(choices=Owner.choices)
     end_reason = filters.MultipleChoiceFilter(choices=EndReason.choices)
@@ -172,7 +174,16 @@ class SessionFilter(filters.FilterSet):
 
     class Meta:
         model = Session
-        fields = ["live", "owner", "end_reason", "channel", "lead", "started"]
+        fields = [
+            "live",
+            "owner",
+            "end_reason",
+            "channel",
+            "lead",
+            "started",
+            "window",
+            "window_hours",
+        ]
 
 
 SIMULATED = OpenApiParameter("simulated", bool, description="Those of the simulator instead.")
@@ -190,7 +201,7 @@ class SessionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
     serializer_class = SessionSerializer
     filterset_class = SessionFilter
     search_fields = ["lead__name", "lead__phone"]
-    ordering_fields = ["id", "started_at"]
+    ordering_fields = ["id", "started_at", "window_expires_at"]
 
     def get_queryset(self) -> Any:
         visible = Session.objects.visible_to(self.request.user).select_related("lead", "channel")

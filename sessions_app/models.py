@@ -153,6 +153,24 @@ class EndReason(models.TextChoices):
     RESTARTED = "restarted", _("started again")
 
 
+CLOSING_HOURS = 4  # a window that closes within them wants an answer
+LONGEST_WINDOW = 24
+WINDOW_STATES = ("closing", "closed", "open")
+
+
+def window_condition(
+    state: str, *, at: datetime, hours: int = CLOSING_HOURS, prefix: str = ""
+) -> Q:
+    """Where the window stands; `prefix` is the way to Session ("session__")."""
+    until = f"{prefix}window_expires_at"
+    match state:
+        case "closing":
+            return Q(**{f"{until}__gt": at, f"{until}__lte": at + timedelta(hours=hours)})
+        case "closed":
+            return Q(**{f"{until}__lte": at})
+    return Q(**{f"{until}__isnull": True}) | Q(**{f"{until}__gt": at})
+
+
 class SessionQuerySet(models.QuerySet["Session"]):
     def live(self) -> SessionQuerySet:
         return self.filter(ended_at=None)
@@ -162,6 +180,11 @@ class SessionQuerySet(models.QuerySet["Session"]):
 
     def real(self) -> SessionQuerySet:
         return self.filter(is_simulated=False)
+
+    def in_window(self, state: str, *, at: datetime, hours: int = CLOSING_HOURS) -> SessionQuerySet:
+        """Live ones whose service window is `open`, `closing` (within so many hours) or
+        `closed`; a channel without a window is always open."""
+        return self.live().filter(window_condition(state, at=at, hours=hours))
 
     def visible_to(self, user: User | AnonymousUser) -> SessionQuerySet:
         """Admins see all; attendants the sessions of tickets they see and of leads they keep."""

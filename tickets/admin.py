@@ -17,6 +17,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from sessions_app.windows import WindowFilter, window_left
 from tickets import services
 from tickets.models import (
     OPEN_STATUSES,
@@ -76,6 +77,10 @@ class StateFilter(admin.SimpleListFilter):
             case "simulated":
                 return queryset.filter(is_simulated=True)
         return real.open()
+
+
+class TicketWindowFilter(WindowFilter):
+    prefix = "session__"
 
 
 class DepartmentForm(forms.Form):
@@ -143,9 +148,11 @@ class TicketAdmin(VisibleModelAdmin):
         "unread",
         "queued_at",
         "first_response_due_at",
+        "window_left",
     ]
     list_filter = [
         StateFilter,
+        TicketWindowFilter,
         "status",
         "priority",
         ("department", admin.RelatedOnlyFieldListFilter),
@@ -154,7 +161,7 @@ class TicketAdmin(VisibleModelAdmin):
         ("snoozed_until", admin.EmptyFieldListFilter),
         "created_at",
     ]
-    list_select_related = ["lead", "department", "assignee"]
+    list_select_related = ["lead", "department", "assignee", "session"]
     list_per_page = 50
     show_full_result_count = False
     search_fields = ["protocol", "subject", "lead__name", "lead__phone", "lead__email"]
@@ -201,6 +208,15 @@ class TicketAdmin(VisibleModelAdmin):
     @admin.display(description=_("last message"), ordering="last_message_at")
     def preview(self, ticket: Ticket) -> str:
         return Truncator(ticket.last_message_preview).chars(PREVIEW_SHOWN)
+
+    @admin.display(description=_("window"), ordering="session__window_expires_at")
+    def window_left(self, ticket: Ticket) -> str:
+        return window_left(ticket.session, at=timezone.now())
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Ticket]:
+        """Without what a list does not show of the conversation."""
+        tickets = super().get_queryset(request)
+        return tickets.defer("session__context", "session__flow_state")
 
     @admin.display(description=_("collected variables"))
     def collected(self, ticket: Ticket) -> SafeString | str:

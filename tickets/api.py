@@ -20,6 +20,7 @@ from rest_framework.response import Response
 
 from leads.services import get_or_create_tags
 from sessions_app.models import Session
+from sessions_app.windows import WindowFilterSet
 from tickets import services
 from tickets.models import InternalNote, Priority, Ticket, TicketEvent, TicketStatus
 from tickets.services import Next
@@ -176,7 +177,7 @@ class ResolveSerializer(CloseSerializer):
 # --- Tickets -----------------------------------------------------------------------------------
 
 
-class TicketFilter(filters.FilterSet):
+class TicketFilter(WindowFilterSet):
     status = filters.MultipleChoiceFilter(choices=TicketStatus.choices)
     open = filters.BooleanFilter(method="only_open", label=_("open"))
     priority = filters.MultipleChoiceFilter(choices=Priority.choices)
@@ -193,7 +194,7 @@ class TicketFilter(filters.FilterSet):
 
     class Meta:
         model = Ticket
-        fields = ["status", "open", "priority", "department", "assignee", "unassigned"]
+        fields = ["status", "open", "priority", "department", "assignee", "unassigned", "window"]
 
     def only_open(self, queryset: Any, name: str, is_open: bool) -> Any:
         return queryset.open() if is_open else queryset.exclude(pk__in=queryset.open())

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from leads.models import Lead, Tag
-from sessions_app.models import Session
+from sessions_app.models import CLOSING_HOURS, Session, window_condition
 from users.models import Department
 from users.permissions import ticket_scope
 
@@ -58,6 +58,16 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
         """Past the time to answer, or to be resolved."""
         unanswered = Q(first_response_at=None, first_response_due_at__lt=at)
         return self.filter(unanswered | Q(resolution_due_at__lt=at))
+
+    def in_window(self, state: str, *, at: datetime, hours: int = CLOSING_HOURS) -> TicketQuerySet:
+        """Of live conversations whose service window is open, closing within so many hours, or
+        closed."""
+        condition = window_condition(state, at=at, hours=hours, prefix="session__")
+        return self.filter(condition, session__ended_at=None)
+
+    def unanswered(self) -> TicketQuerySet:
+        """The customer has written since anybody's last answer."""
+        return self.filter(unread__gt=0)
 
     def real(self) -> TicketQuerySet:
         return self.filter(is_simulated=False)

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from chatbot.channels.content import Capabilities, Content, Option
+from chatbot.channels.content import (
+    Capabilities,
+    Content,
+    ListedTemplate,
+    Option,
+    TemplateDraft,
+)
 from chatbot.channels.degrade import degrade, merge
 
 if TYPE_CHECKING:
@@ -23,12 +29,14 @@ __all__ = [
     "Check",
     "CheckLevel",
     "Content",
+    "ListedTemplate",
     "Malformed",
     "Meaning",
     "Option",
     "Recipient",
     "SendError",
     "Sent",
+    "TemplateDraft",
     "Transport",
     "degrade",
     "merge",
@@ -203,3 +211,25 @@ class Transport(ABC):
     def mend(self, what: str) -> None:
         """Do what a Check offered as `mend`. Raises SendError."""
         raise SendError("mend", what, retryable=False)
+
+    def business_of(self, item: Inbound) -> str:
+        """The provider's account that owns the number which an item came to; "" when not said."""
+        return ""
+
+    def list_templates(self) -> list[ListedTemplate]:
+        """Every message template of the channel's account. Raises SendError."""
+        raise _no_templates()
+
+    def submit_template(self, draft: TemplateDraft) -> ListedTemplate:
+        """Give a message template to the provider, for approval; one that it knows already is
+        replaced. Raises SendError, whose detail says what the provider dislikes."""
+        raise _no_templates()
+
+    def delete_template(self, *, name: str, provider_id: str) -> None:
+        """Delete one language of a message template. Quiet when it is gone already. Raises
+        SendError."""
+        raise _no_templates()
+
+
+def _no_templates() -> SendError:
+    return SendError("no_templates", "the channel has no message templates", retryable=False)

@@ -35,6 +35,35 @@ class Content:
 
 
 @dataclass(frozen=True)
+class TemplateDraft:
+    """A message template as it is submitted. `provider_id` names the one that it replaces."""
+
+    name: str
+    language: str
+    category: str
+    parameter_format: str
+    components: list[dict[str, Any]]
+    provider_id: str = ""
+
+
+@dataclass(frozen=True)
+class ListedTemplate:
+    """A message template as the provider has it. `status` is a TemplateStatus: what the provider's
+    new words mean is never "approved"."""
+
+    provider_id: str
+    name: str
+    language: str
+    status: str
+    category: str = ""
+    components: list[dict[str, Any]] = field(default_factory=list)
+    parameter_format: str = "POSITIONAL"
+    quality: str = ""
+    previous_category: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """Limits are in characters as the narrower count goes (UTF-16 units); 0 means: cannot."""
 

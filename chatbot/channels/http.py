@@ -86,21 +86,7 @@ def post_json(
     Not connected: retryable. Connected, but no complete answer: uncertain, it may have been done.
     Connecting is tried again at once, anything later never; redirects are not followed.
     """
-    hidden = (token, *secrets)
-    began = time.monotonic()
-    try:
-        answer = _posted(url, body, token, timeout)
-    except (requests.RequestException, ValueError) as error:
-        failure = _failure(error, hidden)
-        logger.warning("POST %s failed: %s", redact(url, hidden), failure)
-        raise failure from None
-    logger.debug(
-        "POST %s: %s in %.0f ms",
-        redact(url, hidden),
-        answer.status,
-        (time.monotonic() - began) * 1000,
-    )
-    return _without(hidden, answer)
+    return _call("POST", url, _Call(token, tuple(secrets), timeout), body=body)
 
 
 def get_json(
@@ -108,19 +94,55 @@ def get_json(
     *,
     token: str,
     secrets: Iterable[str] = (),
+    params: dict[str, str] | None = None,
     timeout: tuple[float, float] = TIMEOUT,
 ) -> Answer:
-    """GET once. Raises SendError when there is no complete answer; redirects are not followed."""
-    hidden = (token, *secrets)
+    """GET once. Raises SendError as `post_json` does; nothing is done by it, whatever happens."""
+    return _call("GET", url, _Call(token, tuple(secrets), timeout), params=params)
+
+
+def delete(
+    url: str,
+    *,
+    token: str,
+    secrets: Iterable[str] = (),
+    params: dict[str, str] | None = None,
+    timeout: tuple[float, float] = TIMEOUT,
+) -> Answer:
+    """DELETE once. Raises SendError as `post_json` does."""
+    return _call("DELETE", url, _Call(token, tuple(secrets), timeout), params=params)
+
+
+@dataclass(frozen=True)
+class _Call:
+    token: str
+    secrets: tuple[str, ...]
+    timeout: tuple[float, float]
+
+
+def _call(
+    method: str,
+    url: str,
+    how: _Call,
+    *,
+    body: dict[str, Any] | None = None,
+    params: dict[str, str] | None = None,
+) -> Answer:
+    hidden = (how.token, *how.secrets)
+    began = time.monotonic()
     try:
-        with _session().get(
-            url, auth=_Bearer(token), timeout=timeout, allow_redirects=False, stream=True
-        ) as response:
-            answer = Answer(response.status_code, response.headers, _read(response))
+        answer = _answered(method, url, how, body=body, params=params)
     except (requests.RequestException, ValueError) as error:
         failure = _failure(error, hidden)
-        logger.warning("GET %s failed: %s", redact(url, hidden), failure)
+        logger.warning("%s %s failed: %s", method, redact(url, hidden), failure)
         raise failure from None
+    logger.debug(
+        "%s %s: %s in %.0f ms",
+        method,
+        redact(url, hidden),
+        answer.status,
+        (time.monotonic() - began) * 1000,
+    )
     return _without(hidden, answer)
 
 
@@ -139,13 +161,22 @@ def close() -> None:
         session.close()
 
 
-def _posted(url: str, body: dict[str, Any], token: str, timeout: tuple[float, float]) -> Answer:
-    with _session().post(
+def _answered(
+    method: str,
+    url: str,
+    how: _Call,
+    *,
+    body: dict[str, Any] | None,
+    params: dict[str, str] | None,
+) -> Answer:
+    with _session().request(
+        method,
         url,
-        data=json.dumps(body, allow_nan=False).encode(),
-        headers={"Content-Type": "application/json"},
-        auth=_Bearer(token),
-        timeout=timeout,
+        params=params,
+        data=None if body is None else json.dumps(body, allow_nan=False).encode(),
+        headers=None if body is None else {"Content-Type": "application/json"},
+        auth=_Bearer(how.token),
+        timeout=how.timeout,
         allow_redirects=False,
         stream=True,
     ) as response:

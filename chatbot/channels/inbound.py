@@ -147,9 +147,9 @@ class MarketingPreference(Inbound):
 class AccountNotice(Inbound):
     """Trouble or news of the account, belonging to no conversation (errors, template status …).
 
-    owner, number: the business account and the number shown, where the notice says so: such notices
-        often name no number that could be a channel's.
-    trouble: what the notice says is wrong, in the words of SendError.reason; "" when nothing is.
+    business, number: the business account and the number shown, where the notice says so: such
+        notices often name no number that could be a channel's.
+    trouble: what the notice says is wrong, as the Meaning of a SendError; "" when nothing is.
     topic: what tells troubles of one kind apart. is_over: the notice takes an earlier one back.
     """
 
@@ -157,11 +157,33 @@ class AccountNotice(Inbound):
     code: str = ""
     detail: str = ""
     is_error: bool = False
-    owner: str = ""
+    business: str = ""
     number: str = ""
     trouble: str = ""
     topic: str = ""
     is_over: bool = False
+
+
+@dataclass(frozen=True)
+class TemplateNews(AccountNotice):
+    """A message template has changed, or is said to. An empty field says nothing about it.
+
+    `business` owns the template, and so all of its numbers do. `told_at` is the provider's time:
+    what it said later counts. `status` is a TemplateStatus; what the provider's new words mean is
+    never "approved". `must_ask`: only the provider's list knows what has become of it.
+    """
+
+    told_at: datetime | None = None
+    template_id: str = ""
+    name: str = ""
+    language: str = ""
+    status: str = ""
+    paused_until: datetime | None = None
+    reason: str = ""
+    quality: str = ""
+    category: str = ""
+    previous_category: str = ""
+    must_ask: bool = False
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from chatbot.engine.kinds import (
     Menu,
     SendNode,
     SubFlow,
+    Template,
 )
 from chatbot.engine.matching import normalise
 from chatbot.engine.render import literal_length
@@ -144,6 +145,9 @@ def _ask(desk: _Desk, ask: Ask, around: Surroundings) -> Iterator[Finding]:
 
 
 def _send(desk: _Desk, send: SendNode, around: Surroundings) -> Iterator[Finding]:
+    if send.template is not None:
+        yield from _template(desk, send.template, around)
+        return
     if send.media is None:
         if not send.text.strip():
             yield desk.finding("empty_text", "error")
@@ -153,6 +157,22 @@ def _send(desk: _Desk, send: SendNode, around: Surroundings) -> Iterator[Finding
         yield desk.finding("empty_text", "error")
     limit = min((one.caption_length for one in around.channels), default=0)
     yield from _over(desk, "text", literal_length(send.text), limit, "warning")
+
+
+def _template(desk: _Desk, use: Template, around: Surroundings) -> Iterator[Finding]:
+    if around.templates is None:
+        return
+    known = around.templates.get((use.name, use.language))
+    if known is None:
+        about = {"template": use.name, "language": use.language}
+        yield desk.finding("unknown_template", "error", **about)
+        return
+    for value, is_needed in known.items():
+        if is_needed and not use.values.get(value, "").strip():
+            yield desk.finding("template_value", "error", template=use.name, value=value)
+    for value in use.values:
+        if value not in known:
+            yield desk.finding("unknown_template_value", "error", template=use.name, value=value)
 
 
 def _length(desk: _Desk, field: str, text: str, around: Surroundings) -> Iterator[Finding]:

@@ -19,6 +19,14 @@ class Choice(Effect):
     description: str = ""
 
 
+class TemplateUse(Effect):
+    """An approved message template of the channel, with rendered values by their names."""
+
+    name: str
+    language: str
+    values: dict[str, str] = Field(default_factory=dict)
+
+
 class Send(Effect):
     """Say something. Rendered text; the channel's transport decides how options are shown."""
 
@@ -33,6 +41,8 @@ class Send(Effect):
     media_url: str = ""  # https link, or the id of a stored Media row in media_ref
     media_ref: str = ""
     filename: str = ""
+    # Left out of logs where there is none, as in those that were written before there was any.
+    template: TemplateUse | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class OpenTicket(Effect):

@@ -11,6 +11,7 @@ from chatbot.engine.effects import (
     OpenTicket,
     RunHandler,
     Send,
+    TemplateUse,
     UpdateLead,
     Wait,
 )
@@ -29,6 +30,7 @@ from chatbot.engine.kinds import (
     SetNode,
     Start,
     SubFlow,
+    Template,
     WaitNode,
 )
 from chatbot.engine.limits import STACK_DEPTH
@@ -94,6 +96,9 @@ def _do(run: Run, node: Start | SendNode | SetNode | LeadNode) -> None:
 
 def _send(run: Run, node: SendNode) -> None:
     media = node.media
+    if node.template is not None:
+        run.effects.append(Send(template=_filled(run, node.template)))
+        return
     if media is None:
         run.say(node.text)
         return
@@ -106,6 +111,15 @@ def _send(run: Run, node: SendNode) -> None:
             media_ref=run.render(media.ref, shown=False),
             filename=run.render(media.filename),
         )
+    )
+
+
+def _filled(run: Run, template: Template) -> TemplateUse:
+    """Values on one line: providers refuse line breaks, tabs and rows of spaces in them."""
+    return TemplateUse(
+        name=template.name,
+        language=template.language,
+        values={name: " ".join(run.render(text).split()) for name, text in template.values.items()},
     )
 
 

@@ -33,6 +33,9 @@ MESSAGES = {
     "missing_fallback": "Nothing is said when the answer is not understood.",
     "no_try_limit": "There is no limit of tries: who answers wrongly is stuck.",
     "empty_text": "There is nothing to say.",
+    "unknown_template": "There is no approved message template “%(template)s” in %(language)s.",
+    "template_value": "The message template “%(template)s” needs a value for “%(value)s”.",
+    "unknown_template_value": "The message template “%(template)s” has no value “%(value)s”.",
     "bad_url": "The address must begin with https:// and a fixed host.",
 }
 
@@ -115,6 +118,8 @@ class Surroundings:
     departments: Collection[str] | None = None
     flows: Mapping[str, FlowDocument] | None = None
     channels: tuple[ChannelLimits, ...] = (Limits(),)
+    # (name, language) of each approved message template → its values, True where one is needed
+    templates: Mapping[tuple[str, str], Mapping[str, bool]] | None = None
     variables: Collection[str] = ()  # that whoever starts the flow gives
 
 

@@ -106,7 +106,7 @@ def told(outcome: Outcome) -> dict[str, Any]:
 
 
 def _as_told(send: Send) -> Any:
-    if not send.choices and not send.media:
+    if not send.choices and not send.media and not send.template:
         return send.text
     shown = send.model_dump(mode="json", exclude_defaults=True)
     shown |= {"text": send.text}

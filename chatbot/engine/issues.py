@@ -18,6 +18,7 @@ MESSAGES = {
     "bad_name": "“%(value)s” cannot be a name: small letters, digits and _ only.",
     "reserved_name": "“%(value)s” is a name that the program fills itself.",
     "duplicate_option": "Two options have the same id.",
+    "template_with_text": "A message template says it all: no text, file or footer beside it.",
     "nested_subflows": "A sub-flow cannot bring sub-flows of its own.",
     "bad_value": "“%(field)s” has a value that does not fit.",
 }
@@ -37,6 +38,7 @@ _BY_TEXT = {
     "reserved name": "reserved_name",
     "duplicate option id": "duplicate_option",
     "nested subflows": "nested_subflows",
+    "template with text": "template_with_text",
 }
 _SHOWN = 60
 

@@ -101,13 +101,29 @@ class Media(Document):
     filename: Line = ""
 
 
+class Template(Document):
+    """A message template by name and language; `values` by the names of its variables (`1`,
+    `nome`, `header`, `button.0`), with placeholders."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,512}$")]
+    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(_[A-Za-z]{2,4})?$")] = "pt_BR"
+    values: dict[Line, Text] = Field(default_factory=dict)
+
+
 class SendNode(Passing):
-    """Say something and go on."""
+    """Say something and go on: a text, media, or a message template, which says it all."""
 
     kind: Literal["send"] = "send"
     text: Text = ""
     media: Media | None = None
     footer: Line = ""
+    template: Template | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> SendNode:
+        if self.template and (self.text or self.media or self.footer):
+            raise ValueError("template with text")
+        return self
 
 
 class Ask(Passing):

@@ -15,6 +15,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from chatbot import transcript as transcripts
+from chatbot.template_picker import picker
 from chatbot.templatetags.console import day_in_words
 from sessions_app.models import Session
 
@@ -39,14 +40,19 @@ def transcript(
 @register.inclusion_tag("chatbot/_reply_box.html", takes_context=True)
 def reply_box(context: template.Context, session: Session) -> dict[str, Any]:
     """The form to answer in, or why there is none."""
-    request = context["request"]
+    request, at = context["request"], timezone.now()
+    may_reply = request.user.has_perm("chatbot.add_messagelog")
+    is_window_open = session.is_live and session.window_is_open(at)
+    offers_templates = may_reply and not is_window_open
+    chosen = request.GET.get("template", "")
     return {
         "request": request,
         "csrf_token": context.get("csrf_token"),
         "session": session,
-        "may_reply": request.user.has_perm("chatbot.add_messagelog"),
+        "may_reply": may_reply,
         "client_id": uuid4(),
-        "is_window_open": session.window_is_open(timezone.now()),
+        "is_window_open": is_window_open,
+        "picker": picker(session, chosen=chosen, at=at) if offers_templates else None,
         "next": request.get_full_path(),
     }
 

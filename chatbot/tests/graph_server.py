@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -90,6 +90,7 @@ class Book:
     requests: list[Request] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
     wamids: int = 0
+    templates: list[dict[str, Any]] = field(default_factory=list)  # of every account
 
     def take(self, to: str) -> Plan | None:
         for plan in self.plans:
@@ -196,6 +197,7 @@ class GraphServer(ThreadingHTTPServer):
         with self.book.lock:
             self.book.requests.clear()
             self.book.plans.clear()
+            self.book.templates.clear()
 
     # Life
 
@@ -233,6 +235,8 @@ class Handler(BaseHTTPRequestHandler):
         if address.path == "/__requests":
             after = int(parse_qs(address.query).get("after", ["0"])[0])
             return self._answer(200, [asdict(one) for one in self.server.requests[after:]])
+        if address.path.endswith("/message_templates"):
+            return self._played({}, lambda: self._listed(parse_qs(address.query)))
         return self._answer(200, {"id": address.path.rpartition("/")[2], "data": []})
 
     def do_POST(self) -> None:
@@ -242,7 +246,44 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(200, {})
         if self.path == "/__plan":
             return self._planned(body)
-        return self._played(body)
+        return self._played(body, lambda: self._changed_template(body))
+
+    def do_DELETE(self) -> None:
+        return self._played({}, self._deleted_template)
+
+    def _listed(self, query: dict[str, list[str]]) -> dict[str, Any]:
+        """A page of the templates, in the order of their making."""
+        start, size = int(query.get("after", ["0"])[0]), int(query.get("limit", ["25"])[0])
+        known = self.server.book.templates
+        cursors = {"before": str(start), "after": str(start + size)}
+        paging: dict[str, Any] = {"cursors": cursors}
+        if start + size < len(known):
+            paging["next"] = f"{self.server.url}{urlsplit(self.path).path}?after={start + size}"
+        return {"data": known[start : start + size], "paging": paging}
+
+    def _changed_template(self, body: Any) -> dict[str, Any] | None:
+        """A new template of an account, or an edit of one of its ids; None for anything else."""
+        known = self.server.book.templates
+        path = urlsplit(self.path).path
+        if path.endswith("/message_templates"):
+            made = {**body, "id": f"{700000000000000 + len(known) + 1}", "status": "PENDING"}
+            known.append(made)
+            return {"id": made["id"], "status": "PENDING", "category": made["category"]}
+        for one in known:
+            if path.endswith(f"/{one['id']}"):
+                one.update({**body, "status": "PENDING"})
+                return {"success": True}
+        return None
+
+    def _deleted_template(self) -> dict[str, Any]:
+        query = parse_qs(urlsplit(self.path).query)
+        ids, names = query.get("hsm_id", []), query.get("name", [])
+        self.server.book.templates[:] = [
+            one
+            for one in self.server.book.templates
+            if one["name"] not in names or (ids and one["id"] not in ids)
+        ]
+        return {"success": True}
 
     def _planned(self, wish: Any) -> None:
         try:
@@ -251,7 +292,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(400, {"error": str(error)})
         return self._answer(200, {})
 
-    def _played(self, body: Any) -> None:
+    def _played(self, body: Any, manage: Callable[[], dict[str, Any] | None]) -> None:
         plan, number = self._remember(body)
         self.server.is_closing.wait(self.server.base_delay + (plan.seconds if plan else 0.0))
         if plan and plan.play in {"cut", "hang"}:
@@ -259,7 +300,7 @@ class Handler(BaseHTTPRequestHandler):
             return None
         if plan and plan.play in {"fail", "answer"}:
             return self._write(plan.status, plan.body)
-        return self._answer(200, _success(self.path, body, number))
+        return self._answer(200, manage() or _success(self.path, body, number))
 
     def _remember(self, body: Any) -> tuple[Plan | None, int]:
         book = self.server.book

@@ -3,6 +3,7 @@ import re
 import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
+from django.utils import timezone
 from model_bakery import baker
 
 from leads import services
@@ -199,14 +200,32 @@ def test_nobody_deletes_a_lead(client):
 def test_people_are_opted_out_and_in_by_an_action(client, action, is_out):
     leads = [davi(opted_out_at=None if is_out else "2026-01-01T12:00:00Z") for _ in range(3)]
     client.force_login(ana())
-    chosen = [lead.pk for lead in leads]
-    response = client.post(reverse(LIST), {"action": action, "_selected_action": chosen})
+    form = {"action": action, "_selected_action": [lead.pk for lead in leads], "reason": "Ligou"}
+    response = client.post(reverse(LIST), form)
 
     for lead in leads:
         lead.refresh_from_db()
         assert (lead.opted_out_at is not None) == is_out
         assert lead.consents.get().is_granted != is_out
     assert list(get_messages(response.wsgi_request))
+
+
+def test_nobody_is_opted_in_again_without_a_reason(client):
+    lead = davi(opted_out_at="2026-01-01T12:00:00Z")
+    client.force_login(ana())
+    client.post(reverse(LIST), {"action": "opt_in", "_selected_action": [lead.pk], "reason": " "})
+    lead.refresh_from_db()
+    assert lead.opted_out_at is not None
+    assert not lead.consents.exists()
+
+
+def test_the_page_of_a_lead_says_when_where_and_how_they_opted_out(client):
+    lead = davi()
+    services.opt_out(lead, text="não quero <b>mais</b>", origin="whatsapp", at=timezone.now())
+    client.force_login(ana())
+    page = client.get(reverse("admin:leads_lead_change", args=[lead.pk])).content.decode()
+    assert "não quero &lt;b&gt;mais&lt;/b&gt;" in page
+    assert "whatsapp" in page
 
 
 def test_only_visible_leads_are_offered_where_one_is_chosen(client):

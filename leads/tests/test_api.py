@@ -73,7 +73,7 @@ def test_the_list_of_leads_costs_the_same_for_many(client, django_assert_num_que
         services.update_lead(lead, add_tags=["vip", f"tag{number}"])
     client.get(LEADS)
 
-    with django_assert_num_queries(4):  # token and person, leads, tags, identities
+    with django_assert_num_queries(5):  # token and person, leads, tags, identities, opt-outs
         assert len(ids_in(client.get(LEADS))) == 20
 
 
@@ -221,11 +221,17 @@ def test_a_lead_opts_out_and_in_again(client):
     lead = davi()
 
     out = client.post(f"{LEADS}/{lead.pk}/opt-out", {"text": "Pediu por telefone"}).json()
-    back = client.post(f"{LEADS}/{lead.pk}/opt-in").json()
+    silent = client.post(f"{LEADS}/{lead.pk}/opt-in")
+    back = client.post(f"{LEADS}/{lead.pk}/opt-in", {"text": "Ligou e pediu"}).json()
 
     assert out["opted_out_at"] is not None
-    assert back["opted_out_at"] is None
-    assert lead.consents.count() == 2
+    assert (out["opt_out"]["origin"], out["opt_out"]["text"]) == ("api", "Pediu por telefone")
+    assert silent.status_code == 400
+    assert (back["opted_out_at"], back["opt_out"]) == (None, None)
+    assert [one.text for one in lead.consents.order_by("id")] == [
+        "Pediu por telefone",
+        "Ligou e pediu (Ana)",
+    ]
 
 
 def test_two_leads_become_one(client):

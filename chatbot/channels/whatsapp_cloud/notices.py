@@ -41,7 +41,7 @@ def account_errors(place: Place) -> Iterator[Inbound]:
             code=error["code"],
             detail=error["detail"] or error["title"],
             is_error=True,
-            owner=reading.identifier(place.entry, "id"),
+            business=place.business,
             trouble=_trouble(refusal),
             topic="" if refusal.meaning in _MENDED else f"error {error['code']}",
         )
@@ -131,7 +131,7 @@ def _notice(  # noqa: PLR0913  # keyword-only
         field_name=place.field,
         code=code,
         detail=detail[:_DETAIL_LENGTH],
-        owner=reading.identifier(place.entry, "id"),
+        business=place.business,
         number=number,
         trouble=trouble,
         topic=topic,

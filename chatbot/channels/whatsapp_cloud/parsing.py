@@ -19,7 +19,7 @@ from chatbot.channels.inbound import (
     MarketingPreference,
     Unusable,
 )
-from chatbot.channels.whatsapp_cloud import identity, messages, notices, statuses
+from chatbot.channels.whatsapp_cloud import identity, messages, notices, statuses, templates
 from chatbot.channels.whatsapp_cloud.identity import Json
 from chatbot.channels.whatsapp_cloud.place import OBJECT, Place
 
@@ -154,16 +154,14 @@ def _not_ours(place: Place) -> Iterator[Inbound]:
 
 
 def _notice(place: Place) -> Iterator[Inbound]:
-    """News of the account: message template status, quality, bans …, and fields yet to come."""
-    names = ("message_template_name", "message_template_language", "reason")
-    detail = " ".join(filter(None, (reading.words(place.value, name) for name in names)))
+    """News of the account: bans, limits …, and fields yet to come."""
     yield AccountNotice(
         place.account,
         None,
         raw=place.body(place.value),
         field_name=place.field,
         code=reading.words(place.value, "event"),
-        detail=detail,
+        detail=reading.words(place.value, "reason"),
     )
 
 
@@ -184,5 +182,6 @@ _FIELDS: dict[str, Callable[[Place], Iterator[Inbound]]] = {
     "phone_number_quality_update": notices.number_quality,
     "account_update": notices.account_update,
     "account_alerts": notices.account_alerts,
+    **dict.fromkeys(templates.NEWS, templates.news),
     **dict.fromkeys(_NOT_OURS, _not_ours),
 }

@@ -28,6 +28,11 @@ class Place:
         metadata = reading.mapping(self.value, "metadata")
         return reading.identifier(metadata, "phone_number_id") or None
 
+    @property
+    def business(self) -> str:
+        """The WhatsApp Business Account, which owns numbers and message templates."""
+        return reading.identifier(self.entry, "id")[:64]
+
     @cached_property
     def _contacts(self) -> identity.ContactBook:
         return identity.ContactBook(reading.mappings(self.value, "contacts"))

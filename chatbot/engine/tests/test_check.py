@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chatbot.engine.check import MESSAGES, Finding, KnownHandler, Limits, Surroundings, check_flow
-from chatbot.engine.nodes import FlowDocument, parse_flow
+from chatbot.engine.nodes import FlowDocument, FlowError, parse_flow
 from chatbot.engine.tests.documents import ASK, END, HANDOFF, MENU, document
 
 WORDS = [{"keywords": ["atendente"], "next": "equipe"}]
@@ -351,7 +351,7 @@ def test_errors_come_first() -> None:
 def test_every_finding_has_a_sentence() -> None:
     names = (
         "exit handler argument route department flow flows variable field length limit count label"
-        " word"
+        " word template language value"
     )
     assert all(text % dict.fromkeys(names.split(), "x") for text in MESSAGES.values())
 
@@ -359,3 +359,64 @@ def test_every_finding_has_a_sentence() -> None:
 def test_an_empty_flow_is_only_without_a_start() -> None:
     empty = parse_flow({"schema": 1, "slug": "vazio", "name": "Vazio"})
     assert [one.code for one in check_flow(empty)] == ["missing_start"]
+
+
+TEMPLATE = {"kind": "send", "template": {"name": "retorno", "values": {"1": "x"}}, "next": "fim"}
+KNOWN = {("retorno", "pt_BR"): {"1": True, "button.0": False}}
+
+
+def of_template(template: dict[str, Any], known: Any = KNOWN) -> list[tuple[str, str]]:
+    flow = parse_flow(
+        {
+            "schema": 1,
+            "slug": "modelo",
+            "name": "Modelo",
+            "start": "inicio",
+            "nodes": {
+                "inicio": {"kind": "start", "next": "modelo"},
+                "modelo": {**TEMPLATE, "template": template},
+                "fim": {"kind": "handoff"},
+            },
+        }
+    )
+    around = Surroundings(templates=known)
+    return [(one.code, one.severity) for one in check_flow(flow, around)]
+
+
+@pytest.mark.parametrize(
+    ("template", "found"),
+    [
+        ({"name": "retorno", "values": {"1": "x"}}, []),
+        ({"name": "retorno", "values": {"1": "x", "button.0": "y"}}, []),
+        ({"name": "outro"}, [("unknown_template", "error")]),
+        ({"name": "retorno", "language": "en_US"}, [("unknown_template", "error")]),
+        ({"name": "retorno"}, [("template_value", "error")]),
+        ({"name": "retorno", "values": {"1": " "}}, [("template_value", "error")]),
+        (
+            {"name": "retorno", "values": {"1": "x", "2": "y"}},
+            [("unknown_template_value", "error")],
+        ),
+        ({"name": "retorno", "values": {"1": "{{ idade }}"}}, [("unknown_variable", "error")]),
+    ],
+)
+def test_a_template_must_be_known_with_its_values(
+    template: dict[str, Any], found: list[tuple[str, str]]
+) -> None:
+    assert of_template(template) == found
+
+
+def test_templates_that_are_not_known_are_not_checked() -> None:
+    assert of_template({"name": "outro"}, None) == []
+
+
+def test_a_template_stands_alone_in_its_passo() -> None:
+    with pytest.raises(FlowError) as refused:
+        parse_flow(
+            {
+                "schema": 1,
+                "slug": "m",
+                "name": "M",
+                "nodes": {"a": {**TEMPLATE, "text": "e mais"}},
+            }
+        )
+    assert [one.code for one in refused.value.issues] == ["template_with_text"]
