@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,12 +27,29 @@ class Content:
     footer: str = ""
     media_id: str = ""  # provider's id of an uploaded file
     media_link: str = ""
+    media_ref: str = ""  # a stored Media row of ours, uploaded before it is sent
+    has_file: bool = False  # the row gets a Media of its own when it is written
     filename: str = ""
     reply_to: str = ""  # provider id to quote
     target_id: str = ""  # provider id reacted to
     latitude: float | None = None
     longitude: float | None = None
     template: dict[str, Any] = field(default_factory=dict)  # name, language, components
+
+
+@dataclass(frozen=True)
+class FileRule:
+    """What a channel takes as one kind of file. Sizes in bytes.
+
+    types: MIME types as chatbot.file_types tells them; None: any. colours: modes of a picture, eight
+    bits each; empty: any.
+    """
+
+    types: frozenset[str] | None
+    largest: int
+    largest_animated: int | None = None  # None: the same
+    colours: frozenset[str] = frozenset()
+    is_mono: bool = False  # Opus with one channel only
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,8 @@ class Capabilities:
     body_length: int = 1024  # text of a message with options
     caption_length: int = 1024
     media: frozenset[str] = frozenset()
+    files: Mapping[str, FileRule] = field(default_factory=dict)  # kind → what is taken as it
+    media_kept_days: int = 7  # for how long the provider hands out a received file
     templates: bool = False
     mark_read: bool = False
     service_window_hours: int | None = None
