@@ -5,6 +5,7 @@ Posting a message is an attendant's reply; logs are read-only; flows are the adm
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import django_filters
@@ -14,10 +15,12 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers, status, viewsets
 from rest_framework.decorators import action
+from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatbot import flows_service
+from chatbot.attachments import Attachment, accepted
 from chatbot.conversation import send_reply
 from chatbot.models import (
     Direction,
@@ -39,7 +42,7 @@ DRAFT_CONFLICT = OpenApiResponse(description="Somebody saved first, or the flow 
 class MediaSerializer(serializers.ModelSerializer[Media]):
     class Meta:
         model = Media
-        fields = ["id", "mime_type", "filename", "size", "sha256", "status"]
+        fields = ["id", "mime_type", "filename", "size", "sha256", "status", "error"]
 
 
 class MessageSerializer(serializers.ModelSerializer[MessageLog]):
@@ -97,6 +100,20 @@ class ReplySerializer(serializers.Serializer[Any]):
     client_id = serializers.UUIDField()
 
 
+class FileReplySerializer(ReplySerializer):
+    """The same with a file, as `multipart/form-data`; `text` is its caption. Without `kind` the
+    file's content decides as what it is sent. A file over the channel's limits is refused with what
+    to do instead."""
+
+    text = serializers.CharField(max_length=LONGEST_REPLY, allow_blank=True, default="")
+    file = serializers.FileField(max_length=300)
+    kind = serializers.ChoiceField(
+        choices=["image", "audio", "voice", "video", "document", "sticker"],
+        allow_blank=True,
+        default="",
+    )
+
+
 class CreatedFilter(django_filters.FilterSet):
     """What all rows of a conversation can be filtered by. Rows of a simulator are left out unless
     they or one session are asked for."""
@@ -142,6 +159,7 @@ class MessageViewSet(ConversationRows):
     queryset = MessageLog.objects.none()  # door: tells the schema the model, nothing else
     serializer_class = MessageSerializer
     filterset_class = MessageFilter
+    parser_classes = (JSONParser, MultiPartParser)
     ordering_fields = ("id",)
 
     def get_queryset(self) -> QuerySet[MessageLog]:
@@ -149,7 +167,10 @@ class MessageViewSet(ConversationRows):
         return visible.select_related("session").prefetch_related("media")
 
     @extend_schema(
-        request=ReplySerializer,
+        request={
+            "application/json": ReplySerializer,
+            "multipart/form-data": FileReplySerializer,
+        },
         responses={
             201: MessageSerializer,
             200: OpenApiResponse(MessageSerializer, description="Sent before with this client_id."),
@@ -158,18 +179,22 @@ class MessageViewSet(ConversationRows):
     )
     def create(self, request: Request) -> Response:
         """Reply to the customer. Whoever writes takes the conversation over from the bot."""
-        reply = ReplySerializer(data=request.data, context=self.get_serializer_context())
+        kind = FileReplySerializer if request.FILES else ReplySerializer
+        reply = kind(data=request.data, context=self.get_serializer_context())
         reply.is_valid(raise_exception=True)
-        earlier = self._sent_with(reply.validated_data)
+        given = reply.validated_data
+        earlier = self._sent_with(given)
         if earlier is not None:
             return Response(self.get_serializer(earlier).data)
-        message = send_reply(
-            reply.validated_data["session"],
-            user=person(request),
-            text=reply.validated_data["text"],
-            client_id=reply.validated_data["client_id"],
-            at=timezone.now(),
-        )
+        with _file_of(given) as file:
+            message = send_reply(
+                given["session"],
+                user=person(request),
+                text=given["text"],
+                attachment=file,
+                client_id=given["client_id"],
+                at=timezone.now(),
+            )
         return Response(self.get_serializer(message).data, status=status.HTTP_201_CREATED)
 
     def _sent_with(self, reply: dict[str, Any]) -> MessageLog | None:
@@ -343,6 +368,12 @@ class FlowViewSet(viewsets.ReadOnlyModelViewSet[Flow]):
         versions: QuerySet[Any] = self.get_object().versions.order_by("-id")
         page = self.paginate_queryset(versions)
         return self.get_paginated_response(FlowVersionSerializer(page, many=True).data)
+
+
+def _file_of(given: dict[str, Any]) -> AbstractContextManager[Attachment | None]:
+    if "file" not in given:
+        return nullcontext()
+    return accepted(given["file"], given["session"], kind=given["kind"])
 
 
 def _valid(kind: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:

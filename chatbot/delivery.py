@@ -18,8 +18,9 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from chatbot import media
 from chatbot.channels import transport_for
-from chatbot.channels.base import Recipient, SendError, Sent, Transport
+from chatbot.channels.base import UPLOAD_FORGOTTEN, Recipient, SendError, Sent, Transport
 from chatbot.intake import ScopedAddress
 from chatbot.leases import LEASE, claim, free
 from chatbot.models import Author, Direction, MessageLog, MessageStatus
@@ -84,6 +85,11 @@ def deliver(row: MessageLog) -> str:
 
     `row.locked_until` is the lease that `claim_due` gave. Raises only for trouble of the database.
     """
+    try:
+        media.prepare(row)
+    except SendError as error:
+        _record_unprepared(row, error, now=timezone.now())
+        return _status_of(row)
     _pace(row.channel)
     begun = _begin(row, now=timezone.now())
     if begun is None:
@@ -287,10 +293,27 @@ def _learn_aliases(message: MessageLog, sent: Sent) -> None:
         link_identities(message.session.lead, addresses, at=timezone.now())
 
 
-def _record_failure(message: MessageLog, error: SendError, *, now: datetime) -> None:
-    rows = MessageLog.objects.filter(
-        pk=message.pk, status=MessageStatus.SENDING, attempts=message.attempts
+def _record_unprepared(row: MessageLog, error: SendError, *, now: datetime) -> None:
+    """Its file could not be uploaded: the consequences of a refused message, and no doubt about
+    whether it went."""
+    mine = MessageLog.objects.filter(
+        pk=row.pk, status=MessageStatus.QUEUED, locked_until=row.locked_until
     )
+    if mine.update(attempts=F("attempts") + 1) == 1:
+        row.attempts += 1
+        _record_failure(row, error, now=now, was=MessageStatus.QUEUED)
+
+
+def _record_failure(
+    message: MessageLog,
+    error: SendError,
+    *,
+    now: datetime,
+    was: MessageStatus = MessageStatus.SENDING,
+) -> None:
+    rows = MessageLog.objects.filter(pk=message.pk, status=was, attempts=message.attempts)
+    if error.code == UPLOAD_FORGOTTEN:
+        media.forget_upload(message)
     said = {"error_code": error.code[:40], "error_detail": error.detail[:500]}
     if error.uncertain:
         logger.warning("message %s: nobody knows whether it went out (%s)", message.pk, error.code)

@@ -54,6 +54,17 @@ _IN_OLE = (
     ("Workbook", "application/vnd.ms-excel"),
     ("PowerPoint Document", "application/vnd.ms-powerpoint"),
 )
+_BRANDS = {
+    b"M4A ": "audio/mp4",
+    b"M4B ": "audio/mp4",
+    b"qt  ": "video/quicktime",
+    b"heic": "image/heic",
+    b"heix": "image/heic",
+    b"mif1": "image/heic",
+    b"msf1": "image/heic",
+    b"avif": "image/avif",
+    b"avis": "image/avif",
+}
 _OPEN_DOCUMENT = re.compile(rb"mimetype(application/vnd\.oasis\.opendocument\.[a-z-]{1,40})")
 _MARKUP = re.compile(rb"<(svg|!doctype|html|head|body|script|iframe|\?xml)[\s>:\[]", re.IGNORECASE)
 _NOT_IN_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -142,18 +153,11 @@ def _in_boxes(head: bytes, sample: bytes) -> str:
     if head[4:8] != b"ftyp":
         return ""
     brand = head[8:12]
+    if brand in _BRANDS:
+        return _BRANDS[brand]
     has_sound_only = b"soun" in sample and b"vide" not in sample
-    if brand in {b"M4A ", b"M4B "}:
-        return "audio/mp4"
-    if brand[:3] in {b"3gp", b"3g2"}:
-        return "audio/3gpp" if has_sound_only else "video/3gpp"
-    if brand == b"qt  ":
-        return "video/quicktime"
-    if brand in {b"heic", b"heix", b"mif1", b"msf1"}:
-        return "image/heic"
-    if brand in {b"avif", b"avis"}:
-        return "image/avif"
-    return "audio/mp4" if has_sound_only else "video/mp4"
+    family = "3gpp" if brand[:3] in {b"3gp", b"3g2"} else "mp4"
+    return f"{'audio' if has_sound_only else 'video'}/{family}"
 
 
 def _packed(head: bytes, sample: bytes) -> str:

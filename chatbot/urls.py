@@ -41,6 +41,21 @@ urlpatterns = [
         console(conversation_views.media),
         name="conversation_media",
     ),
+    path(
+        "admin/chatbot/media-file/<int:media_id>/thumbnail/",
+        console(conversation_views.thumbnail),
+        name="conversation_thumbnail",
+    ),
+    path(
+        "admin/chatbot/media-file/<int:media_id>/attachment/",
+        console(conversation_views.attachment),
+        name="conversation_attachment",
+    ),
+    path(
+        "admin/chatbot/media-file/<int:media_id>/fetch-again/",
+        console(conversation_views.fetch_again),
+        name="conversation_fetch_again",
+    ),
     path("admin/chatbot/simulator/", console(simulator_views.page), name="simulator"),
     path("admin/chatbot/simulator/state/", console(simulator_views.state), name="simulator_state"),
     path("admin/chatbot/simulator/say/", console(simulator_views.say), name="simulator_say"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,10 +40,11 @@ class Content:
 class FileRule:
     """What a channel takes as one kind of file. Sizes in bytes.
 
-    types: MIME types as chatbot.file_types tells them; None: any. colours: modes of a picture, eight
-    bits each; empty: any.
+    types: MIME types as chatbot.file_types tells them; None: any. colours: modes of a picture with
+    eight bits a colour; empty: any.
     """
 
+    kind: str
     types: frozenset[str] | None
     largest: int
     largest_animated: int | None = None  # None: the same
@@ -69,7 +69,7 @@ class Capabilities:
     body_length: int = 1024  # text of a message with options
     caption_length: int = 1024
     media: frozenset[str] = frozenset()
-    files: Mapping[str, FileRule] = field(default_factory=dict)  # kind → what is taken as it
+    files: tuple[FileRule, ...] = ()  # the first that takes a file says as what it is sent
     media_kept_days: int = 7  # for how long the provider hands out a received file
     templates: bool = False
     mark_read: bool = False

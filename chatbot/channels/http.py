@@ -129,7 +129,7 @@ def get_json(url: str, *, token: str, secrets: Iterable[str] = ()) -> Answer:
     return _repeatable("GET", url, hidden, lambda: _got(url, token))
 
 
-def post_file(
+def post_file(  # noqa: PLR0913  # keyword-only
     url: str,
     file: BinaryIO,
     *,
@@ -141,9 +141,7 @@ def post_file(
     """POST a form with one file, from the disk. Raises SendError, never an uncertain one: an upload
     that nobody uses hurts nobody."""
     hidden = (token, *secrets)
-    return _repeatable(
-        "POST", url, hidden, lambda: _uploaded(url, file, mime_type, fields, token)
-    )
+    return _repeatable("POST", url, hidden, lambda: _uploaded(url, file, mime_type, fields, token))
 
 
 @contextmanager
@@ -248,9 +246,7 @@ def _chunks(response: requests.Response, hidden: Iterable[str]) -> Iterator[byte
         raise SendError("cut", f"{got} of {promised} bytes came", retryable=True)
 
 
-def _repeatable(
-    verb: str, url: str, hidden: Iterable[str], call: Callable[[], Answer]
-) -> Answer:
+def _repeatable(verb: str, url: str, hidden: Iterable[str], call: Callable[[], Answer]) -> Answer:
     try:
         answer = call()
     except (requests.RequestException, ValueError) as error:

@@ -52,7 +52,7 @@ class Simulator(Transport):
         text_length=4096,
         body_length=1024,
         caption_length=1024,
-        media=frozenset(FILES),
+        media=frozenset(rule.kind for rule in FILES),
         files=FILES,
         templates=True,
         mark_read=True,

@@ -8,18 +8,22 @@ _KB = 1024
 _MB = 1024 * 1024
 _OPUS = "audio/ogg; codecs=opus"
 
-FILES = {
+FILES = (
     # Above 512 KB a voice message has no play button: it goes as audio then.
-    "voice": FileRule(frozenset({_OPUS}), 512 * _KB, is_mono=True),
-    "audio": FileRule(
+    FileRule("voice", frozenset({_OPUS}), 512 * _KB, is_mono=True),
+    FileRule(
+        "audio",
         frozenset({"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", _OPUS}),
         16 * _MB,
         is_mono=True,
     ),
-    "image": FileRule(
-        frozenset({"image/jpeg", "image/png"}), 5 * _MB, colours=frozenset({"RGB", "RGBA"})
+    FileRule(
+        "image",
+        frozenset({"image/jpeg", "image/png"}),
+        5 * _MB,
+        colours=frozenset({"RGB", "RGBA"}),
     ),
-    "video": FileRule(frozenset({"video/mp4", "video/3gpp"}), 16 * _MB),
-    "sticker": FileRule(frozenset({"image/webp"}), 100 * _KB, largest_animated=500 * _KB),
-    "document": FileRule(None, 100 * _MB),
-}
+    FileRule("video", frozenset({"video/mp4", "video/3gpp"}), 16 * _MB),
+    FileRule("sticker", frozenset({"image/webp"}), 100 * _KB, largest_animated=500 * _KB),
+    FileRule("document", None, 100 * _MB),
+)

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
 # An uploaded file that Meta has dropped is named in the details of one of these.
 _ABOUT_MEDIA = frozenset({"100", "131009", "131053"})
-_NOT_THERE = re.compile(r"media.{0,80}(expired|not found|does not exist|unknown|invalid)|media.?id", re.I)
+_NOT_THERE = re.compile(
+    r"media.{0,80}(expired|not found|does not exist|unknown|invalid)|media.?id", re.I
+)
 
 
 class WhatsAppCloud(Transport):
@@ -54,7 +56,7 @@ class WhatsAppCloud(Transport):
         text_length=4096,
         body_length=1024,
         caption_length=1024,
-        media=frozenset(FILES),
+        media=frozenset(rule.kind for rule in FILES),
         files=FILES,
         media_kept_days=7,
         templates=True,
