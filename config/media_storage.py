@@ -2,17 +2,18 @@
 
 from importlib.util import find_spec
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
-
-from config import env
 
 IN_MEMORY = 5 * 1024 * 1024  # a larger file is read through the disk
 
 
-def from_environment() -> dict[str, Any]:
-    """The entry of STORAGES. Files of a bucket are private, and served by our own views alone."""
-    bucket = env.text("MEDIA_S3_BUCKET")
+def backend(
+    *, bucket: str, endpoint_url: str, region: str, access_key: str, secret_key: str
+) -> dict[str, Any]:
+    """The entry of STORAGES; a folder when there is no bucket. Files of a bucket are private, and
+    served by our own views alone. Without keys the client finds those of the machine."""
     if not bucket:
         return {"BACKEND": "django.core.files.storage.FileSystemStorage"}
     if find_spec("storages") is None or find_spec("boto3") is None:
@@ -20,31 +21,35 @@ def from_environment() -> dict[str, Any]:
             "MEDIA_S3_BUCKET is set but its client is not installed:"
             " pip install 'django-storages[s3]'"
         )
-    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": _options(bucket)}
+    if endpoint_url and urlsplit(endpoint_url).scheme not in {"http", "https"}:
+        raise ImproperlyConfigured("MEDIA_S3_ENDPOINT_URL must be an http(s) address.")
+    options = {
+        "bucket_name": bucket,
+        "endpoint_url": endpoint_url,
+        "region_name": region,
+        "access_key": access_key,
+        "secret_key": secret_key,
+        "default_acl": "private",
+        "max_memory_size": IN_MEMORY,
+        "client_config": _client(is_amazon=not endpoint_url),
+    }
+    given = {name: value for name, value in options.items() if value != ""}
+    return {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {**given, "file_overwrite": False},
+    }
 
 
-def _options(bucket: str) -> dict[str, Any]:
+def _client(*, is_amazon: bool) -> Any:
     from botocore.config import Config  # noqa: PLC0415  # an extra, not always there
 
-    endpoint = env.text("MEDIA_S3_ENDPOINT_URL")
-    options: dict[str, Any] = {
-        "bucket_name": bucket,
-        "region_name": env.text("MEDIA_S3_REGION") or None,
-        "endpoint_url": env.http_url("MEDIA_S3_ENDPOINT_URL", endpoint) if endpoint else None,
-        "access_key": env.text("MEDIA_S3_ACCESS_KEY") or None,
-        "secret_key": env.text("MEDIA_S3_SECRET_KEY") or None,
-        "default_acl": "private",
-        "file_overwrite": False,
-        "max_memory_size": IN_MEMORY,
-        "client_config": Config(
-            signature_version="s3v4",
-            s3={"addressing_style": "path" if endpoint else "auto"},
-            connect_timeout=5,
-            read_timeout=30,
-            retries={"max_attempts": 2},
-            # Not every server that speaks S3 knows the newer checksums.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
-    }
-    return {name: value for name, value in options.items() if value is not None}
+    return Config(
+        signature_version="s3v4",
+        s3={"addressing_style": "auto" if is_amazon else "path"},
+        connect_timeout=5,
+        read_timeout=30,
+        retries={"max_attempts": 2},
+        # Not every server that speaks S3 knows the newer checksums.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )

@@ -136,7 +136,13 @@ STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
-    "default": media_storage.from_environment(),
+    "default": media_storage.backend(
+        bucket=env.text("MEDIA_S3_BUCKET"),
+        endpoint_url=env.text("MEDIA_S3_ENDPOINT_URL"),
+        region=env.text("MEDIA_S3_REGION"),
+        access_key=env.text("MEDIA_S3_ACCESS_KEY"),
+        secret_key=env.text("MEDIA_S3_SECRET_KEY"),
+    ),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 

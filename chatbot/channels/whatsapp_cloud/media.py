@@ -27,6 +27,7 @@ from chatbot.channels.whatsapp_cloud import errors, sending
 
 ADDRESS_LIVES = timedelta(minutes=4, seconds=30)  # half a minute less than Meta says
 _HTTPS_PORT = 443
+_NO_SUCH_ID = frozenset({"100", "http_404"})
 
 
 @dataclass(frozen=True)
@@ -100,9 +101,12 @@ def _resolve(caller: Caller, media_id: str) -> tuple[str, str]:
     query = f"phone_number_id={quote(caller.account, safe='')}"
     url = f"{caller.base}/{quote(media_id, safe='')}?{query}"
     answer = http.get_json(url, token=caller.token, secrets=caller.secrets)
-    if answer.status == HTTPStatus.NOT_FOUND:
-        raise SendError("media_expired", "the file is not there any more", retryable=False)
-    found = _accepted(answer)
+    try:
+        found = _accepted(answer)
+    except SendError as error:
+        if error.code in _NO_SUCH_ID:
+            raise SendError("media_expired", error.detail, retryable=False) from None
+        raise
     fresh = reading.text(found, "url") or ""
     if not is_trusted(fresh):
         host = urlsplit(fresh).hostname if fresh.startswith("http") else ""
