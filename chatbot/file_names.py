@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 LONGEST = 120
+LONGEST_ENDING = 10
 _EXTENSIONS = {
     "audio/ogg": ".ogg",
     "audio/mp4": ".m4a",
@@ -27,12 +28,17 @@ def safe_name(name: str, *, fallback: str = "", mime_type: str = "") -> str:
     shown = " ".join(_RESERVED.sub("_", seen).split()).strip(" .")
     if not shown:
         return f"{fallback}{_extension(mime_type)}" if fallback else ""
-    stem, dot, ending = shown.rpartition(".")
-    if len(shown) <= LONGEST:
-        return shown
-    if not dot or len(ending) > 10:  # noqa: PLR2004  # no ending of a file is that long
-        return shown[:LONGEST]
-    return f"{stem[: LONGEST - len(ending) - 2]}…{dot}{ending}"
+    return cut(shown, LONGEST)
+
+
+def cut(name: str, longest: int) -> str:
+    """At most so many characters of a name, with its ending."""
+    if len(name) <= longest:
+        return name
+    stem, dot, ending = name.rpartition(".")
+    if not dot or len(ending) > LONGEST_ENDING:
+        return name[:longest]
+    return f"{stem[: longest - len(ending) - 2]}…{dot}{ending}"
 
 
 def _extension(mime_type: str) -> str:

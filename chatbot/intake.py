@@ -30,6 +30,7 @@ from chatbot.channels.inbound import (
     Unusable,
 )
 from chatbot.cleaning import clean, clean_text
+from chatbot.file_names import cut
 from chatbot.labels import preview_label
 from chatbot.media import ask_for
 from chatbot.models import (
@@ -132,7 +133,7 @@ def keep_media(row: MessageLog, media: MediaRef) -> None:
         provider_id=media.provider_id[:255],
         url=media.url[:2000],
         mime_type=media.mime_type[:120],
-        filename=media.filename[:300],
+        filename=cut(media.filename, 300),
         sha256=media.sha256[:64],
         size=media.size,
     )
