@@ -1,11 +1,20 @@
 """The console's pages of what was said and of the simulator; the webhook."""
 
+from collections.abc import Callable
+
 from django.contrib import admin
+from django.http import HttpResponseBase
 from django.urls import path, re_path
 
 from chatbot import conversation_views, simulator_views, views
 
 console = admin.site.admin_view
+
+
+def console_file(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Says by itself what a browser may keep."""
+    return admin.site.admin_view(view, cacheable=True)
+
 
 urlpatterns = [
     # With and without the closing slash, and never a redirect: a redirected POST becomes a GET.
@@ -38,12 +47,12 @@ urlpatterns = [
     ),
     path(
         "admin/chatbot/media-file/<int:media_id>/",
-        console(conversation_views.media),
+        console_file(conversation_views.media),
         name="conversation_media",
     ),
     path(
         "admin/chatbot/media-file/<int:media_id>/thumbnail/",
-        console(conversation_views.thumbnail),
+        console_file(conversation_views.thumbnail),
         name="conversation_thumbnail",
     ),
     path(
