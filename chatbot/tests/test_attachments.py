@@ -1,4 +1,4 @@
-"""Files that people and flows send: held against the limits, kept with their row, uploaded first."""
+"""Files that people and flows send: held against the limits, kept, and uploaded first."""
 
 from __future__ import annotations
 
