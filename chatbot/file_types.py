@@ -11,11 +11,12 @@ from typing import BinaryIO
 
 import puremagic
 
-from chatbot.pictures import look_at
+from chatbot.pictures import PICTURE_TYPES, look_at
 
 OPUS = "audio/ogg; codecs=opus"
 UNKNOWN = "application/octet-stream"
-# What a browser may show by itself. Anything else, SVG, HTML and PDF above all, is a download.
+# What a browser may show by itself, and can. Anything else is a download: SVG, HTML and PDF above
+# all, but also AMR and 3GP, which no desktop browser plays.
 SHOWN_TYPES = frozenset(
     {
         "image/jpeg",
@@ -27,9 +28,7 @@ SHOWN_TYPES = frozenset(
         "audio/mpeg",
         "audio/mp4",
         "audio/aac",
-        "audio/amr",
         "video/mp4",
-        "video/3gpp",
     }
 )
 
@@ -85,7 +84,7 @@ class FileFacts:
 def facts_of(file: BinaryIO) -> FileFacts:
     size = file.seek(0, 2)
     mime_type = type_of(file)
-    picture = look_at(file) if mime_type.startswith("image/") else None
+    picture = look_at(file) if mime_type in PICTURE_TYPES else None
     file.seek(0)
     head = file.read(256) if mime_type == OPUS else b""
     file.seek(0)

@@ -43,7 +43,7 @@ from chatbot.models import (
     TaskKind,
     TaskStatus,
 )
-from chatbot.pictures import thumbnail
+from chatbot.pictures import PICTURE_TYPES, thumbnail
 from chatbot.wake import wake_workers
 from sessions_app.models import Session
 from users.errors import DomainError
@@ -257,7 +257,7 @@ def write_out(file: BinaryIO, *, name: str) -> KeptFile:
     """Put a file and its thumbnail into the storage. Raises SendError when that does not work,
     which is an incident: nothing can be kept then."""
     mime_type, size = type_of(file), file.seek(0, 2)
-    small = thumbnail(file) if mime_type.startswith("image/") else None
+    small = thumbnail(file) if mime_type in PICTURE_TYPES else None
     file.seek(0)
     try:
         stored = _save(name, File(file))

@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 SIDE = 480  # pixels of a thumbnail, at most
 THUMBNAIL_TYPE = "image/webp"
 LARGEST = 50_000_000  # pixels: a phone's best camera; a bomb has more
+PICTURE_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 _PNG_DEPTH = 24  # where a PNG says how many bits a colour has
 _EIGHT_BITS = 8

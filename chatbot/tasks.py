@@ -38,8 +38,17 @@ def due(now: datetime) -> QuerySet[Task]:
     )
 
 
-def claim_due(*, limit: int, now: datetime) -> list[Task]:
-    return claim(due(now), limit=limit, now=now, lease=LEASE)
+def claim_due(*, limit: int, now: datetime, files: int | None = None) -> list[Task]:
+    """Lease up to `limit` due tasks, with at most `files` downloads among them: those may take
+    minutes, and must not hold every thread that messages wait for."""
+    if files is None:
+        return claim(due(now), limit=limit, now=now, lease=LEASE)
+    quick = claim(due(now).exclude(kind=TaskKind.MEDIA), limit=limit, now=now, lease=LEASE)
+    left = min(files, limit - len(quick))
+    if left <= 0:
+        return quick
+    slow = claim(due(now).filter(kind=TaskKind.MEDIA), limit=left, now=now, lease=LEASE)
+    return [*quick, *slow]
 
 
 def run_task(task: Task) -> str:

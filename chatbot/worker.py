@@ -26,7 +26,7 @@ from django.utils import timezone
 
 from chatbot import delivery, tasks
 from chatbot.expiry import expire_sessions
-from chatbot.models import MessageLog, Task, Worker
+from chatbot.models import MessageLog, Task, TaskKind, Worker
 from chatbot.wake import CHANNEL
 
 logger = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class WorkerLoop:
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._busy: set[Future[Any]] = set()
+        self._files: set[Future[Any]] = set()
         self._lock = threading.Lock()
 
     def run(self) -> None:
@@ -94,21 +95,34 @@ class WorkerLoop:
         for row in rows:
             self._submit(pool, delivery.deliver, row)
         left = free - len(rows)
-        later: list[Task] = tasks.claim_due(limit=left, now=now) if left else []
+        later: list[Task] = []
+        if left:
+            files = max(1, self._threads // 2) - self._count_files()
+            later = tasks.claim_due(limit=left, now=now, files=files)
         for task in later:
-            self._submit(pool, tasks.run_task, task)
+            future = self._submit(pool, tasks.run_task, task)
+            if task.kind == TaskKind.MEDIA:
+                self._files.add(future)
         return bool(rows or later)
 
-    def _submit(self, pool: ThreadPoolExecutor, work: Callable[[Any], Any], row: Any) -> None:
+    def _submit(
+        self, pool: ThreadPoolExecutor, work: Callable[[Any], Any], row: Any
+    ) -> Future[Any]:
         future = pool.submit(_in_thread, work, row)
         with self._lock:
             self._busy.add(future)
         future.add_done_callback(self._done)
+        return future
 
     def _done(self, future: Future[Any]) -> None:
         with self._lock:
             self._busy.discard(future)
         self._wake.set()  # the next row of the same conversation may be due now
+
+    def _count_files(self) -> int:
+        """Downloads under way: at most half of the threads, so that messages keep going out."""
+        self._files = {one for one in self._files if not one.done()}
+        return len(self._files)
 
     def _count_busy(self) -> int:
         with self._lock:

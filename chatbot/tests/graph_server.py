@@ -119,6 +119,7 @@ class Book:
     plans: list[Plan] = field(default_factory=list)
     wamids: int = 0
     files: dict[str, KeptFile] = field(default_factory=dict)
+    kept: int = 0
     uploads: list[Upload] = field(default_factory=list)
 
     def take(self, to: str, path: str, *, is_get: bool = False) -> Plan | None:
@@ -192,7 +193,8 @@ class GraphServer(ThreadingHTTPServer):
         """A customer sent this file: the object that the webhook has for it."""
         claim = sha256 or base64.b64encode(hashlib.sha256(content).digest()).decode()
         with self.book.lock:
-            media_id = f"{400000000000000 + len(self.book.files) + 1}"
+            self.book.kept += 1
+            media_id = f"{400000000000000 + self.book.kept}"
             self.book.files[media_id] = KeptFile(content, mime_type, claim, pause=pause)
         return {
             "id": media_id,
