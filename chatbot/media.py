@@ -27,7 +27,7 @@ from django.utils.translation import gettext as _
 from chatbot import scanner
 from chatbot.channels import transport_class, transport_for
 from chatbot.channels.base import SendError
-from chatbot.channels.inbound import MediaRef
+from chatbot.channels.inbound import Kind, MediaRef
 from chatbot.file_types import type_of
 from chatbot.incidents import close_incident, open_incident
 from chatbot.models import (
@@ -359,7 +359,8 @@ def _is_still_wanted(row: MessageLog) -> bool:
     rows are only marked."""
     session = Session.objects.get(pk=row.session_id)
     is_silenced = row.author == Author.BOT and row.epoch != session.epoch
-    return not is_silenced and session.window_is_open(timezone.now())
+    may_go = row.kind == Kind.TEMPLATE or session.window_is_open(timezone.now())
+    return may_go and not is_silenced
 
 
 def _media_of(row: MessageLog) -> Media | None:

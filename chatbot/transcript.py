@@ -315,7 +315,9 @@ def _attachments(row: MessageLog, files: Sequence[Media]) -> tuple[Attachment, .
     if row.kind not in MEDIA_KINDS:
         return ()
     name = safe_name(_word(row.payload, "filename"))
-    return (Attachment(name=name or media_label(row.kind), reason=_("no file kept")),)
+    is_kept_elsewhere = "media_ref" in row.payload or "media_link" in row.payload
+    reason = "" if is_kept_elsewhere else _("no file kept")
+    return (Attachment(name=name or media_label(row.kind), reason=reason),)
 
 
 def attachment_of(row: MessageLog, file: Media) -> Attachment:

@@ -86,13 +86,14 @@ class Upload:
 @dataclass
 class KeptFile:
     """A file that a customer sent. `serial` is part of its address: an older one is dead. `pause`:
-    seconds between its pieces."""
+    seconds between its pieces; `is_cut`: only the first one comes."""
 
     content: bytes
     mime_type: str
     sha256: str
     serial: int = 1
     pause: float = 0.0
+    is_cut: bool = False
 
 
 @dataclass
@@ -358,6 +359,9 @@ class Handler(BaseHTTPRequestHandler):
             for at in range(0, len(file.content), FILE_PIECE):
                 self.wfile.write(file.content[at : at + FILE_PIECE])
                 self.wfile.flush()
+                if file.is_cut:
+                    self.close_connection = True
+                    return None
                 self.server.is_closing.wait(file.pause)
         return None
 

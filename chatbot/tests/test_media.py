@@ -326,6 +326,27 @@ def test_a_storage_that_fails_is_an_incident_and_loses_nothing(
     assert not Incident.objects.filter(closed_at=None).exists()
 
 
+def test_a_file_that_comes_too_slowly_is_left_for_later(client, shop, graph_api, monkeypatch):
+    monkeypatch.setattr("chatbot.channels.http.LONGEST_TRANSFER", 0.05)
+    given = graph_api.keep(samples.pdf() + bytes(100_000), "application/pdf", pause=0.1)
+    file = receive(client, "document", given)
+    assert run_due() == [TaskStatus.PENDING]
+    assert media.error_code(fresh(file)) == "timeout"
+    graph_api.book.files[given["id"]].pause = 0.0
+    monkeypatch.undo()
+    assert run_due(after=SOON) == [TaskStatus.DONE]
+
+
+def test_a_download_that_is_cut_is_done_again(client, shop, graph_api):
+    given = graph_api.keep(samples.pdf() + bytes(100_000), "application/pdf", pause=0.1)
+    file = receive(client, "document", given)
+    graph_api.book.files[given["id"]].is_cut = True
+    assert run_due() == [TaskStatus.PENDING]
+    assert media.error_code(fresh(file)) == "cut"
+    graph_api.book.files[given["id"]].is_cut = False
+    assert run_due(after=SOON) == [TaskStatus.DONE]
+
+
 # --- The scanner -------------------------------------------------------------------------------
 
 

@@ -9,12 +9,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chatbot import delivery
+from chatbot.channels import http
 from chatbot.models import Incident, Media, MediaStatus, MessageLog, TaskStatus
+from chatbot.tests import graph_server, recipes, stage
 from chatbot.tests import media_samples as samples
-from chatbot.tests import recipes, s3_server, stage
 from chatbot.tests.test_attachments import send
 from chatbot.tests.test_media import fresh, receive, run_due
 from config import media_storage
+from config.tests import s3_server
 from tickets.services import take_over
 
 pytest.importorskip("storages")
@@ -29,6 +31,14 @@ def bucket(url):
         access_key="chave-ficticia",
         secret_key="segredo-ficticio",
     )
+
+
+@pytest.fixture
+def graph_api(settings):
+    with graph_server.running() as server:
+        settings.GRAPH_API_URL = server.url
+        yield server
+        http.close()
 
 
 @pytest.fixture
