@@ -18,7 +18,9 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from chatbot import delivery, flows_service
+from chatbot import media as fetching
 from chatbot.failed_event_admin import FailedEventAdmin
+from chatbot.file_names import safe_name
 from chatbot.forms import FlowForm, TriggerForm
 from chatbot.incident_admin import IncidentAdmin
 from chatbot.labels import KIND_LABELS
@@ -30,6 +32,7 @@ from chatbot.models import (
     FlowRun,
     FlowVersion,
     Media,
+    MediaStatus,
     MessageLog,
     MessageStatus,
     MessageTemplate,
@@ -401,17 +404,32 @@ class MediaAdmin(LogAdmin):
         "error",
         "provider_id",
         "fetched_at",
+        "uploaded_at",
     ]
     readonly_fields = ["file_link"]
     heavy = ("message__payload", "message__text")
+    actions = ["fetch_again"]
+
+    def has_reply_permission(self, request: HttpRequest) -> bool:
+        return person(request).has_perm("chatbot.add_messagelog")
 
     @admin.display(description=_("file"))
     def file_link(self, media: Media) -> SafeString | str:
         """By way of the conversation's address, which looks who asks."""
+        name = safe_name(media.filename) or str(media)
         if not media.file:
-            return str(media)
+            return name
         url = reverse("conversation_media", args=[media.pk])
-        return format_html('<a href="{}">{}</a>', url, str(media))
+        return format_html('<a href="{}">{}</a>', url, name)
+
+    @admin.action(description=_("Fetch again"), permissions=["reply"])
+    def fetch_again(self, request: HttpRequest, rows: QuerySet[Media]) -> None:
+        missing = rows.exclude(status=MediaStatus.STORED).order_by("id")
+        count = self.do_to_each(request, missing, fetching.fetch_again)
+        text = ngettext(
+            "%(count)d file is fetched again.", "%(count)d files are fetched again.", count
+        )
+        self.tell_count(request, text, count)
 
 
 # --- The outbox and what went wrong ---------------------------------------------------------------

@@ -5,6 +5,7 @@ Posting a message is an attendant's reply; logs are read-only; flows are the adm
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import django_filters
@@ -15,10 +16,12 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers, status, viewsets
 from rest_framework.decorators import action
+from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chatbot import flows_service
+from chatbot.attachments import Attachment, accepted
 from chatbot.conversation import send_reply, send_template
 from chatbot.models import (
     Direction,
@@ -42,7 +45,7 @@ DRAFT_CONFLICT = OpenApiResponse(description="Somebody saved first, or the flow 
 class MediaSerializer(serializers.ModelSerializer[Media]):
     class Meta:
         model = Media
-        fields = ["id", "mime_type", "filename", "size", "sha256", "status"]
+        fields = ["id", "mime_type", "filename", "size", "sha256", "status", "error"]
 
 
 class MessageSerializer(serializers.ModelSerializer[MessageLog]):
@@ -119,6 +122,20 @@ class ReplySerializer(serializers.Serializer[Any]):
         return attrs
 
 
+class FileReplySerializer(ReplySerializer):
+    """The same with a file, as `multipart/form-data`; `text` is its caption. Without `kind` the
+    file's content decides as what it is sent. A file over the channel's limits is refused with what
+    to do instead."""
+
+    text = serializers.CharField(max_length=LONGEST_REPLY, allow_blank=True, default="")
+    file = serializers.FileField(max_length=300)
+    kind = serializers.ChoiceField(
+        choices=["image", "audio", "voice", "video", "document", "sticker"],
+        allow_blank=True,
+        default="",
+    )
+
+
 class CreatedFilter(django_filters.FilterSet):
     """What all rows of a conversation can be filtered by. Rows of a simulator are left out unless
     they or one session are asked for."""
@@ -164,6 +181,7 @@ class MessageViewSet(ConversationRows):
     queryset = MessageLog.objects.none()  # door: tells the schema the model, nothing else
     serializer_class = MessageSerializer
     filterset_class = MessageFilter
+    parser_classes = (JSONParser, MultiPartParser)
     ordering_fields = ("id",)
 
     def get_queryset(self) -> QuerySet[MessageLog]:
@@ -171,7 +189,10 @@ class MessageViewSet(ConversationRows):
         return visible.select_related("session").prefetch_related("media")
 
     @extend_schema(
-        request=ReplySerializer,
+        request={
+            "application/json": ReplySerializer,
+            "multipart/form-data": FileReplySerializer,
+        },
         responses={
             201: MessageSerializer,
             200: OpenApiResponse(MessageSerializer, description="Sent before with this client_id."),
@@ -181,12 +202,14 @@ class MessageViewSet(ConversationRows):
     def create(self, request: Request) -> Response:
         """Reply to the customer. Whoever writes takes the conversation over from the bot. Outside
         the service window only a message template is taken."""
-        reply = ReplySerializer(data=request.data, context=self.get_serializer_context())
+        kind = FileReplySerializer if request.FILES else ReplySerializer
+        reply = kind(data=request.data, context=self.get_serializer_context())
         reply.is_valid(raise_exception=True)
-        earlier = self._sent_with(reply.validated_data)
+        given = reply.validated_data
+        earlier = self._sent_with(given)
         if earlier is not None:
             return Response(self.get_serializer(earlier).data)
-        message = self._send(reply.validated_data)
+        message = self._send(given)
         return Response(self.get_serializer(message).data, status=status.HTTP_201_CREATED)
 
     def _send(self, reply: dict[str, Any]) -> MessageLog:
@@ -197,7 +220,8 @@ class MessageViewSet(ConversationRows):
         }
         if "template" in reply:
             return send_template(reply["session"], **reply["template"], **how)
-        return send_reply(reply["session"], text=reply["text"], **how)
+        with _file_of(reply) as file:
+            return send_reply(reply["session"], text=reply["text"], attachment=file, **how)
 
     def _sent_with(self, reply: dict[str, Any]) -> MessageLog | None:
         """A template sent into a conversation that had ended stands in the one it began."""
@@ -429,6 +453,12 @@ class FlowViewSet(viewsets.ReadOnlyModelViewSet[Flow]):
         versions: QuerySet[Any] = self.get_object().versions.order_by("-id")
         page = self.paginate_queryset(versions)
         return self.get_paginated_response(FlowVersionSerializer(page, many=True).data)
+
+
+def _file_of(given: dict[str, Any]) -> AbstractContextManager[Attachment | None]:
+    if "file" not in given:
+        return nullcontext()
+    return accepted(given["file"], given["session"], kind=given["kind"])
 
 
 def _valid(kind: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:

@@ -17,12 +17,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from chatbot import failures, history, incidents_watch, intake
+from chatbot.attachments import Attachment
 from chatbot.channels import transport_class
 from chatbot.channels.base import Content
 from chatbot.channels.inbound import Inbound, InboundMessage, Kind
 from chatbot.cleaning import clean_message
 from chatbot.engine.messages import HandlerReturned, TimerFired
 from chatbot.happenings import ADVANCING_KINDS
+from chatbot.labels import preview_label
 from chatbot.message_templates import content_for
 from chatbot.models import (
     Author,
@@ -392,6 +394,7 @@ def send_reply(  # noqa: PLR0913  # keyword-only
     user: User,
     text: str = "",
     content: Content | None = None,
+    attachment: Attachment | None = None,
     client_id: UUID | None = None,
     at: datetime | None = None,
 ) -> MessageLog:
@@ -399,24 +402,25 @@ def send_reply(  # noqa: PLR0913  # keyword-only
 
     Takes the conversation over from bot or queue (refused when a colleague has it). The same
     `client_id` twice is one message. Free text outside the service window is refused: nothing is
-    stored, the caller keeps the text.
+    stored, the caller keeps the text. The text beside an attachment is its caption.
     """
     at = at or timezone.now()
     session = lock_session(session.pk)
     already = client_id and MessageLog.objects.filter(session=session, client_id=client_id).first()
     if already:
         return already
-    content = content or Content(kind="text", text=text.strip())
+    content = content or _content(text.strip(), attachment)
     _check_reply(session, content, at)
     ticket = tickets.take_over(session, user=user, at=at)
     turn = Turn(session, now=at)
     turn.rows = rows_for(
         session, [content], author=Author.ATTENDANT, at=at, user=user, client_id=client_id
     )
-    tickets.note_reply(
-        ticket, user=user, at=at, preview=turn.rows[-1].text, waits=True, session=session
-    )
-    turn.save(note_outbound(session, at=at, preview=turn.rows[-1].text, by_person=True))
+    preview = turn.rows[-1].text or preview_label(turn.rows[-1].kind)
+    tickets.note_reply(ticket, user=user, at=at, preview=preview, waits=True, session=session)
+    turn.save(note_outbound(session, at=at, preview=preview, by_person=True))
+    if attachment is not None:
+        attachment.attach_to(turn.rows[0])
     _mark_read(session, at)
     return turn.rows[0]
 
@@ -440,6 +444,13 @@ def send_template(  # noqa: PLR0913  # keyword-only
         session = open_session(lead=lead, channel=channel, identity=session.identity, at=at)
     content = content_for(session.channel, name, language, values)
     return send_reply(session, user=user, content=content, client_id=client_id, at=at)
+
+
+def _content(text: str, attachment: Attachment | None) -> Content:
+    if attachment is None:
+        return Content(kind="text", text=text)
+    name = attachment.filename
+    return Content(kind=attachment.kind, text=text, filename=name, has_file=True)
 
 
 def _check_reply(session: Session, content: Content, at: datetime) -> None:

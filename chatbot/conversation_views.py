@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import (
+    require_GET,
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 from django_htmx.http import HttpResponseClientRedirect
 
 from chatbot import delivery, transcript
+from chatbot import media as fetching
+from chatbot.attachments import accepted
 from chatbot.conversation import send_reply
 from chatbot.conversation import send_template as conversation_send_template
+from chatbot.file_names import safe_name
 from chatbot.message_templates import usable_on
 from chatbot.models import Media, MediaStatus, MessageLog
+from chatbot.pictures import THUMBNAIL_TYPE
 from chatbot.requests import StaffRequest
+from chatbot.serving import file_response
 from chatbot.template_picker import picker, values_in
 from sessions_app.models import Session
 from users.errors import DomainError
-
-# What a browser may show by itself. Anything else, SVG and HTML above all, is a download.
-SHOWN_TYPES = {
-    "image/jpeg",
-    "image/png",
-    "image/webp",
-    "image/gif",
-    "audio/ogg",
-    "audio/mpeg",
-    "audio/mp4",
-    "audio/aac",
-    "audio/amr",
-    "video/mp4",
-    "video/3gpp",
-}
 
 
 @require_GET
@@ -86,13 +82,7 @@ def reply(request: StaffRequest, session_id: int) -> HttpResponse:
         raise PermissionDenied
     text, error = request.POST.get("text", ""), ""
     try:
-        send_reply(
-            session,
-            user=request.user,
-            text=text,
-            client_id=_client_id(request),
-            at=timezone.now(),
-        )
+        _send(request, session, text)
     except DomainError as refusal:
         error = refusal.message
     if request.htmx:
@@ -181,6 +171,21 @@ def send_again(request: StaffRequest, session_id: int, message_id: int) -> HttpR
     return redirect(_came_from(request, session))
 
 
+def _send(request: StaffRequest, session: Session, text: str) -> None:
+    """What stands in the form; the file is put away before anything is locked."""
+    upload = request.FILES.get("file")
+    kind = request.POST.get("kind", "")
+    with accepted(upload, session, kind=kind) if upload else nullcontext() as file:
+        send_reply(
+            session,
+            user=request.user,
+            text=text,
+            attachment=file,
+            client_id=_client_id(request),
+            at=timezone.now(),
+        )
+
+
 def _reply_fragment(
     request: StaffRequest, session: Session, *, text: str, error: str, is_template: bool = False
 ) -> HttpResponse:
@@ -205,20 +210,74 @@ def _reply_fragment(
     return TemplateResponse(request, "chatbot/_reply_result.html", context)
 
 
-@require_GET
-def media(request: StaffRequest, media_id: int) -> FileResponse:
+@require_safe
+def media(request: StaffRequest, media_id: int) -> HttpResponseBase:
     """A file that a customer or we sent, for whoever may see the conversation."""
-    visible = MessageLog.objects.visible_to(request.user)
-    stored = Media.objects.filter(status=MediaStatus.STORED)  # door: visible messages, below
-    file = get_object_or_404(stored, pk=media_id, message__in=visible)
-    is_shown = file.mime_type.split(";")[0] in SHOWN_TYPES
-    return FileResponse(
-        file.file.open(),
-        as_attachment=not is_shown,
-        filename=file.filename or f"{file.pk}",
-        content_type=file.mime_type if is_shown else "application/octet-stream",
-        headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"},
+    file = _media(request, media_id)
+    if file.status != MediaStatus.STORED:
+        raise Http404
+    return file_response(
+        request,
+        file.file,
+        mime_type=file.mime_type,
+        filename=safe_name(
+            file.filename, fallback=f"{file.message.kind}-{file.pk}", mime_type=file.mime_type
+        ),
+        etag=file.sha256 or str(file.pk),
+        changed_at=file.fetched_at,
     )
+
+
+@require_safe
+def thumbnail(request: StaffRequest, media_id: int) -> HttpResponseBase:
+    file = _media(request, media_id)
+    if not file.thumbnail:
+        raise Http404
+    return file_response(
+        request,
+        file.thumbnail,
+        mime_type=THUMBNAIL_TYPE,
+        filename=f"{file.pk}.webp",
+        etag=f"{file.sha256 or file.pk}-small",
+        changed_at=file.fetched_at,
+    )
+
+
+@require_GET
+def attachment(request: StaffRequest, media_id: int) -> HttpResponse:
+    """How a file that is on its way stands now."""
+    return _attachment_fragment(request, _media(request, media_id))
+
+
+@require_POST
+def fetch_again(request: StaffRequest, media_id: int) -> HttpResponse:
+    """Ask the provider once more for a file that did not come."""
+    file = _media(request, media_id)
+    if not request.user.has_perm("chatbot.add_messagelog"):
+        raise PermissionDenied
+    try:
+        file = fetching.fetch_again(file)
+    except DomainError as refusal:
+        if not request.htmx:
+            messages.error(request, refusal.message)
+    if request.htmx:
+        return _attachment_fragment(request, file)
+    session = _session(request, file.message.session_id)
+    return redirect(_came_from(request, session))
+
+
+def _media(request: StaffRequest, media_id: int) -> Media:
+    visible = MessageLog.objects.visible_to(request.user)
+    files = Media.objects.select_related("message")  # door: visible messages, below
+    return get_object_or_404(files, pk=media_id, message__in=visible)
+
+
+def _attachment_fragment(request: StaffRequest, file: Media) -> HttpResponse:
+    context = {
+        "file": transcript.attachment_of(file.message, file),
+        "may_reply": request.user.has_perm("chatbot.add_messagelog"),
+    }
+    return TemplateResponse(request, "chatbot/_attachment.html", context)
 
 
 def _fragment(

@@ -18,8 +18,16 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from chatbot import media
 from chatbot.channels import transport_class, transport_for
-from chatbot.channels.base import Meaning, Recipient, SendError, Sent, Transport
+from chatbot.channels.base import (
+    UPLOAD_FORGOTTEN,
+    Meaning,
+    Recipient,
+    SendError,
+    Sent,
+    Transport,
+)
 from chatbot.consequences import follow, is_channel_throttle, stops_channel
 from chatbot.intake import ScopedAddress
 from chatbot.leases import LEASE, claim, free
@@ -123,13 +131,17 @@ def deliver(row: MessageLog, slot: Slot | None = None) -> str:
     one). Raises only for trouble of the database.
     """
     try:
-        slot = wait_almost(row.channel, slot) if _needs_slot(row) else None
+        if _needs_slot(row):
+            media.prepare(row)
+            slot = wait_almost(row.channel, slot)
         begun = _begin(row, now=timezone.now())
         if begun is None:
             return _status_of(row)
         _send(*begun, slot)
     except NoSlot:
         _leave(row)
+    except SendError as error:
+        _record_unprepared(row, error, now=timezone.now())
     return _status_of(row)
 
 
@@ -403,10 +415,27 @@ def _learn_aliases(message: MessageLog, sent: Sent) -> None:
         link_identities(message.session.lead, addresses, at=timezone.now())
 
 
-def _record_failure(message: MessageLog, error: SendError, *, now: datetime) -> None:
-    rows = MessageLog.objects.filter(
-        pk=message.pk, status=MessageStatus.SENDING, attempts=message.attempts
+def _record_unprepared(row: MessageLog, error: SendError, *, now: datetime) -> None:
+    """Its file could not be uploaded: the consequences of a refused message, and no doubt about
+    whether it went."""
+    mine = MessageLog.objects.filter(
+        pk=row.pk, status=MessageStatus.QUEUED, locked_until=row.locked_until
     )
+    if mine.update(attempts=F("attempts") + 1) == 1:
+        row.attempts += 1
+        _record_failure(row, error, now=now, was=MessageStatus.QUEUED)
+
+
+def _record_failure(
+    message: MessageLog,
+    error: SendError,
+    *,
+    now: datetime,
+    was: MessageStatus = MessageStatus.SENDING,
+) -> None:
+    rows = MessageLog.objects.filter(pk=message.pk, status=was, attempts=message.attempts)
+    if error.code == UPLOAD_FORGOTTEN:
+        media.forget_upload(message)
     said = {"error_code": error.code[:40], "error_detail": error.detail[:500]}
     # While the provider is not there for anybody, it is not the message's fault.
     is_outage = error.meaning == Meaning.OUTAGE and note_trouble(

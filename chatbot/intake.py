@@ -12,7 +12,6 @@ from typing import Any
 
 from django.db import transaction
 from django.http import HttpRequest
-from django.utils.translation import gettext_lazy as _
 
 from chatbot import failures, incidents_watch
 from chatbot.channels import transport_for
@@ -32,6 +31,9 @@ from chatbot.channels.inbound import (
     Unusable,
 )
 from chatbot.cleaning import clean, clean_text
+from chatbot.file_names import cut
+from chatbot.labels import preview_label
+from chatbot.media import ask_for
 from chatbot.message_templates import apply_news
 from chatbot.models import (
     Author,
@@ -138,22 +140,23 @@ def stored_payload(item: InboundMessage) -> dict[str, Any]:
     return payload
 
 
-def keep_media(row: MessageLog, media: MediaRef) -> Media:
-    """The file of a message, still to be fetched."""
-    return Media.objects.create(
+def keep_media(row: MessageLog, media: MediaRef) -> None:
+    """The file of a message, still to be fetched by a worker."""
+    kept = Media.objects.create(
         message=row,
         provider_id=media.provider_id[:255],
         url=media.url[:2000],
         mime_type=media.mime_type[:120],
-        filename=media.filename[:300],
+        filename=cut(media.filename, 300),
         sha256=media.sha256[:64],
         size=media.size,
     )
+    ask_for(kept)
 
 
 def preview_of(item: InboundMessage) -> str:
     """One line for lists: what was said, else what kind of thing it was."""
-    return item.text or str(_LABELS.get(item.kind, item.kind.value))
+    return item.text or preview_label(item.kind.value)
 
 
 def own_phone(item: InboundMessage) -> list[Address]:
@@ -166,9 +169,13 @@ def own_phone(item: InboundMessage) -> list[Address]:
 
 def is_too_big(item: InboundMessage) -> bool:
     """The provider did not deliver a file because of its size."""
-    errors = item.payload.get("errors")
-    codes = [str(one.get("code")) for one in errors if isinstance(one, dict)] if errors else []
-    return MEDIA_TOO_BIG in codes
+    return names_too_big(item.payload)
+
+
+def names_too_big(payload: dict[str, Any]) -> bool:
+    errors = payload.get("errors")
+    found = errors if isinstance(errors, list) else []
+    return MEDIA_TOO_BIG in [str(one.get("code")) for one in found if isinstance(one, dict)]
 
 
 def keep_ignored(item: Inbound, channel: Channel, reason: str) -> str:
@@ -244,7 +251,9 @@ def _receive_echo(channel: Channel, item: EchoMessage, *, now: datetime) -> str:
     if item.media is not None:
         keep_media(row, item.media)
     take_over_from_phone(session, at=now)
-    changed = note_outbound(session, at=now, preview=text or item.kind.value, by_person=True)
+    changed = note_outbound(
+        session, at=now, preview=text or preview_label(item.kind.value), by_person=True
+    )
     session.save(update_fields=changed)
     return "stored"
 
@@ -315,18 +324,3 @@ def channel_named_by(event: FailedEvent) -> Channel | None:
 def parse_again(channel: Channel, body: bytes) -> Sequence[Inbound]:
     """A stored body, parsed by the transport of today. Raises Malformed as before."""
     return transport_for(channel).parse(HttpRequest(), body)
-
-
-_LABELS = {
-    Kind.IMAGE: _("Image"),
-    Kind.AUDIO: _("Audio"),
-    Kind.VOICE: _("Voice message"),
-    Kind.VIDEO: _("Video"),
-    Kind.DOCUMENT: _("Document"),
-    Kind.STICKER: _("Sticker"),
-    Kind.LOCATION: _("Location"),
-    Kind.CONTACTS: _("Contact"),
-    Kind.ORDER: _("Order"),
-    Kind.FLOW_REPLY: _("Form"),
-    Kind.UNSUPPORTED: _("Message that cannot be shown"),
-}

@@ -34,6 +34,21 @@ KIND_LABELS: dict[str, str | Promise] = {
     Kind.TEMPLATE: _("message template"),
 }
 
+# What lists show of a message without words.
+PREVIEW_LABELS: dict[str, str | Promise] = {
+    Kind.IMAGE: _("Image"),
+    Kind.AUDIO: _("Audio"),
+    Kind.VOICE: _("Voice message"),
+    Kind.VIDEO: _("Video"),
+    Kind.DOCUMENT: _("Document"),
+    Kind.STICKER: _("Sticker"),
+    Kind.LOCATION: _("Location"),
+    Kind.CONTACTS: _("Contact"),
+    Kind.ORDER: _("Order"),
+    Kind.FLOW_REPLY: _("Form"),
+    Kind.UNSUPPORTED: _("Message that cannot be shown"),
+}
+
 # What a step's trace holds as codes. What is not here is an id, a label or a word of the flow.
 MATCH_LABELS: dict[str, Promise] = {
     "answer": _("answered"),
@@ -60,3 +75,8 @@ EXIT_LABELS: dict[str, Promise] = {
     "return": _("back from the sub-flow"),
     "trouble": _("given up"),
 }
+
+
+def preview_label(kind: str) -> str:
+    """What kind of thing a message without words is."""
+    return str(PREVIEW_LABELS.get(kind, kind))

@@ -11,6 +11,7 @@ from uuid import UUID
 from chatbot.channels import transport_class
 from chatbot.channels.base import Content, Option, degrade, merge
 from chatbot.engine.effects import Send
+from chatbot.media import uploaded_id
 from chatbot.message_templates import content_for
 from chatbot.models import Author, Direction, FlowLog, MessageLog, MessageStatus
 from sessions_app.models import Channel, Session
@@ -21,8 +22,8 @@ _PAYLOAD_FIELDS = (
     "list_button",
     "header",
     "footer",
-    "media_id",
     "media_link",
+    "media_ref",
     "filename",
     "target_id",
     "latitude",
@@ -44,8 +45,8 @@ def content_of(send: Send, channel: Channel) -> Content:
         list_button=send.list_button,
         header=send.header,
         footer=send.footer,
-        media_id=send.media_ref,
-        media_link=send.media_url,
+        media_link="" if send.media_ref else send.media_url,
+        media_ref=send.media_ref,
         filename=send.filename,
     )
 
@@ -93,11 +94,18 @@ def rows_for(  # noqa: PLR0913  # keyword-only
 
 
 def content_from(row: MessageLog) -> Content:
-    """The content of a stored row, as the transport takes it."""
+    """The content of a stored row, as the transport takes it; its file is one that was uploaded."""
     payload = row.payload
     options = tuple(Option(**one) for one in payload.get("options", ()))
     rest = {name: payload[name] for name in _PAYLOAD_FIELDS[1:] if name in payload}
-    return Content(kind=row.kind, text=row.text, options=options, reply_to=row.reply_to, **rest)
+    return Content(
+        kind=row.kind,
+        text=row.text,
+        options=options,
+        reply_to=row.reply_to,
+        media_id=uploaded_id(row),
+        **rest,
+    )
 
 
 def _kind_of(send: Send) -> str:

@@ -6,8 +6,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+from django.db.models.signals import post_delete
 from django.dispatch import receiver
 
+from chatbot.media import remove_files
+from chatbot.models import Media
 from chatbot.triggers import find_closing_trigger
 from chatbot.turn import RESUME, Turn
 from sessions_app.models import Session
@@ -34,3 +38,11 @@ def start_closing_flow(
     turn = Turn(session, now=at)
     turn.start(trigger, at=at, context={"ticket_protocol": ticket.protocol})
     turn.save([])
+
+
+@receiver(post_delete, sender=Media, dispatch_uid="chatbot.remove_files")
+def remove_files_of_media(*, instance: Media, **_rest: Any) -> None:
+    """A file goes with its row, by whatever way: most rows are deleted by a cascade, which calls no
+    method of theirs. Not before the commit: what is rolled back keeps its file."""
+    names = [instance.file.name or "", instance.thumbnail.name or ""]
+    transaction.on_commit(lambda: remove_files(names), robust=True)

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from chatbot import conversation, reprocess_jobs, template_sync
+from chatbot import conversation, media, reprocess_jobs, template_sync
 from chatbot.apply import run_handler
 from chatbot.channels import transport_for
 from chatbot.channels.base import SendError
@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 TRIES = 5
 LEASE = timedelta(seconds=120)  # longer than the longest request of an http passo
+# What takes longer than that: a download, a look of the scanner, and storing the file.
+EXTRA_LEASE = {TaskKind.MEDIA: timedelta(minutes=3)}
+ASKS_NOBODY = frozenset({TaskKind.MARK_READ, TaskKind.MEDIA})  # no flow waits for these
 
 
 def due(now: datetime) -> QuerySet[Task]:
@@ -36,8 +39,17 @@ def due(now: datetime) -> QuerySet[Task]:
     )
 
 
-def claim_due(*, limit: int, now: datetime) -> list[Task]:
-    return claim(due(now), limit=limit, now=now, lease=LEASE)
+def claim_due(*, limit: int, now: datetime, files: int | None = None) -> list[Task]:
+    """Lease up to `limit` due tasks, with at most `files` downloads among them: those may take
+    minutes, and must not hold every thread that messages wait for."""
+    if files is None:
+        return claim(due(now), limit=limit, now=now, lease=LEASE)
+    quick = claim(due(now).exclude(kind=TaskKind.MEDIA), limit=limit, now=now, lease=LEASE)
+    left = min(files, limit - len(quick))
+    if left <= 0:
+        return quick
+    slow = claim(due(now).filter(kind=TaskKind.MEDIA), limit=left, now=now, lease=LEASE)
+    return [*quick, *slow]
 
 
 def run_task(task: Task) -> str:
@@ -47,12 +59,11 @@ def run_task(task: Task) -> str:
     lease: handlers and requests may run twice, their result counts once. When a result is there
     and the flow stumbles over it, only the flow is tried again.
     """
+    if not _begin(task):
+        return ""
     mine = Task.objects.filter(
         pk=task.pk, status=TaskStatus.PENDING, locked_until=task.locked_until
     )
-    if mine.update(attempts=F("attempts") + 1) != 1:
-        return ""
-    task.attempts += 1
     try:
         status, error = _run(task)
     except SendError as failure:
@@ -64,21 +75,37 @@ def run_task(task: Task) -> str:
     if status == TaskStatus.PENDING and not error:  # there is more of it: others have their turn
         mine.update(run_at=now, locked_until=None, attempts=0, error="")
     elif status == TaskStatus.PENDING:
-        later = now + timedelta(seconds=2**task.attempts)
+        later = now + _wait(task)
         mine.update(run_at=later, locked_until=None, error=error[:500])
     else:
         done = {"locked_until": None, "error": error[:500], "done_at": now}
         with transaction.atomic():
             mine.update(status=status, **done)  # writer: tasks belong to this module
-            if status == TaskStatus.FAILED and task.kind != TaskKind.MARK_READ:
+            if status == TaskStatus.FAILED and task.kind not in ASKS_NOBODY:
                 conversation.give_up(task, now=now)
     return status
+
+
+def _begin(task: Task) -> bool:
+    """Count the try, if the task is still the caller's."""
+    mine = Task.objects.filter(
+        pk=task.pk, status=TaskStatus.PENDING, locked_until=task.locked_until
+    )
+    until = task.locked_until
+    if until is not None:
+        until += EXTRA_LEASE.get(TaskKind(task.kind), timedelta())
+    if mine.update(attempts=F("attempts") + 1, locked_until=until) != 1:
+        return False
+    task.attempts, task.locked_until = task.attempts + 1, until
+    return True
 
 
 def _run(task: Task) -> tuple[TaskStatus, str]:  # noqa: PLR0911  # one a kind
     match task.kind:
         case TaskKind.MARK_READ:
             return _mark_read(task)
+        case TaskKind.MEDIA:
+            return _fetch(task)
         case TaskKind.WAIT:
             return _resume(task)
         case TaskKind.HTTP:
@@ -121,6 +148,21 @@ def _mark_read(task: Task) -> tuple[TaskStatus, str]:
     session = Session.objects.select_related("channel").get(tasks=task)
     transport_for(session.channel).mark_read(task.payload["provider_id"])
     return TaskStatus.DONE, ""
+
+
+def _fetch(task: Task) -> tuple[TaskStatus, str]:
+    now = timezone.now()
+    error, again = media.fetch(task.payload["media"], attempts=task.attempts, now=now)
+    if again:
+        return TaskStatus.PENDING, error
+    return (TaskStatus.FAILED if error else TaskStatus.DONE), error
+
+
+def _wait(task: Task) -> timedelta:
+    """Until the next try."""
+    if task.kind == TaskKind.MEDIA:
+        return media.wait_after(task.attempts)
+    return timedelta(seconds=2**task.attempts)
 
 
 def _retry_or_fail(task: Task, may_retry: bool) -> TaskStatus:

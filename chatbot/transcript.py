@@ -9,10 +9,17 @@ from datetime import date, datetime
 from typing import Any
 from zlib import crc32
 
+from django.conf import settings
+from django.db.models import Q
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from chatbot.channels.inbound import Kind
+from chatbot.file_names import safe_name
+from chatbot.file_types import SHOWN_TYPES
+from chatbot.intake import names_too_big
+from chatbot.media import error_code, may_fetch_again
 from chatbot.models import Author, Direction, Media, MediaStatus, MessageLog, MessageStatus
 from sessions_app.models import Session
 
@@ -50,13 +57,25 @@ class Offer:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file of a message. `pk` is None while there is nothing to fetch from us."""
+    """A file of a message. `view` says how it is shown: picture, sticker, sound, video or document;
+    `pk` is None when nothing of it is kept. `reason`: why there is no file, in words."""
 
-    kind: str
     name: str
+    view: str = "document"
     pk: int | None = None
     size: int | None = None
+    type_label: str = ""
+    is_stored: bool = False
     is_expected: bool = False
+    is_blocked: bool = False
+    has_thumbnail: bool = False
+    reason: str = ""
+    may_fetch_again: bool = False
+
+    @property
+    def poll_seconds(self) -> int:
+        """A file that comes at once is asked about often, one that is tried later is not."""
+        return 30 if self.reason else 3
 
 
 @dataclass(frozen=True)
@@ -219,12 +238,37 @@ def _bubbles(rows: Sequence[MessageLog], known: Sequence[MessageLog]) -> Iterabl
 
 
 def _files(rows: Sequence[MessageLog]) -> dict[int, list[Media]]:
-    wanted = [row.pk for row in rows if row.kind in MEDIA_KINDS]
+    """By message: its own files, or the one that it names (sent once more, or by a flow)."""
+    holders = {row.pk: row for row in rows if _media_kind(row) in MEDIA_KINDS}
+    if not holders:
+        return {}
+    named = {pk: ref for pk, row in holders.items() if (ref := _media_ref(row)) is not None}
+    wanted = Q(message__in=holders) | Q(pk__in=named.values())
     found: dict[int, list[Media]] = {}
-    if wanted:
-        for media in Media.objects.filter(message__in=wanted).order_by("pk"):
-            found.setdefault(media.message_id, []).append(media)
+    by_pk: dict[int, Media] = {}
+    for media in Media.objects.filter(wanted).select_related("message").order_by("pk"):
+        by_pk[media.pk] = media
+        found.setdefault(media.message_id, []).append(media)
+    for pk, ref in named.items():
+        if pk not in found and ref in by_pk and _is_same_talk(by_pk[ref].message, holders[pk]):
+            found[pk] = [by_pk[ref]]
     return found
+
+
+def _is_same_talk(one: MessageLog, other: MessageLog) -> bool:
+    """Whoever sees the one message may see the other."""
+    return one.session_id == other.session_id
+
+
+def _media_ref(row: MessageLog) -> int | None:
+    ref = row.payload.get("media_ref")
+    is_id = isinstance(ref, str) and ref.isascii() and ref.isdigit() and len(ref) <= 18  # noqa: PLR2004  # digits of a bigint
+    return int(ref) if is_id else None
+
+
+def _media_kind(row: MessageLog) -> str:
+    """An edit may hold a file, and says of what kind."""
+    return _word(row.payload, "kind") if row.kind == Kind.EDIT else row.kind
 
 
 def _quoted(rows: Sequence[MessageLog], known: Sequence[MessageLog]) -> dict[str, MessageLog]:
@@ -266,21 +310,85 @@ def _offers(row: MessageLog, chosen: str) -> tuple[Offer, ...]:
 
 
 def _attachments(row: MessageLog, files: Sequence[Media]) -> tuple[Attachment, ...]:
+    if files:
+        return tuple(attachment_of(row, file) for file in files)
     if row.kind not in MEDIA_KINDS:
         return ()
-    if not files:
-        name = _word(row.payload, "filename")
-        return (Attachment(kind=row.kind, name=name or media_label(row.kind)),)
-    return tuple(
-        Attachment(
-            kind=row.kind,
-            name=file.filename or media_label(row.kind),
-            pk=file.pk if file.status == MediaStatus.STORED else None,
-            size=file.size,
-            is_expected=file.status == MediaStatus.PENDING and bool(file.url or file.provider_id),
-        )
-        for file in files
+    name = safe_name(_word(row.payload, "filename"))
+    is_kept_elsewhere = "media_ref" in row.payload or "media_link" in row.payload
+    reason = "" if is_kept_elsewhere else _("no file kept")
+    return (Attachment(name=name or media_label(row.kind), reason=reason),)
+
+
+def attachment_of(row: MessageLog, file: Media) -> Attachment:
+    """What a page shows of a file, by what its content is rather than by what it was sent as."""
+    kind = _media_kind(row)
+    is_stored = file.status == MediaStatus.STORED
+    return Attachment(
+        name=safe_name(file.filename) or media_label(kind),
+        view=_view(kind, file.mime_type) if is_stored else "document",
+        pk=file.pk,
+        size=file.size,
+        type_label=_type_label(file) if is_stored else "",
+        is_stored=is_stored,
+        is_expected=file.status == MediaStatus.PENDING and bool(file.url or file.provider_id),
+        is_blocked=file.status == MediaStatus.BLOCKED,
+        has_thumbnail=bool(file.thumbnail),
+        reason="" if is_stored else _why_missing(file),
+        may_fetch_again=may_fetch_again(file),
     )
+
+
+def _view(kind: str, mime_type: str) -> str:
+    """As a picture or a player only what a browser may show; a WebP that is no sticker is a
+    picture."""
+    if mime_type not in SHOWN_TYPES:
+        return "document"
+    if kind == Kind.DOCUMENT and not mime_type.startswith("image/"):
+        return "document"
+    if mime_type.startswith("image/"):
+        return "sticker" if kind == Kind.STICKER else "picture"
+    return "sound" if mime_type.startswith("audio/") else "video"
+
+
+def _type_label(file: Media) -> str:
+    """A few letters for the card of a document: by its content."""
+    known = {
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "DOCX",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "XLSX",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation": "PPTX",
+        "application/msword": "DOC",
+        "application/vnd.ms-excel": "XLS",
+        "application/vnd.ms-powerpoint": "PPT",
+        "application/vnd.microsoft.portable-executable": "EXE",
+        "image/svg+xml": "SVG",
+        "text/plain": "TXT",
+    }
+    short = file.mime_type.partition(";")[0].rpartition("/")[2].upper()
+    return known.get(file.mime_type) or (short if short.isalnum() and len(short) <= 5 else "")  # noqa: PLR2004  # what fits on the card
+
+
+def _why_missing(file: Media) -> str:
+    """What happened to a file, and what to do, in words."""
+    if not file.error:
+        is_coming = file.status == MediaStatus.PENDING and bool(file.url or file.provider_id)
+        return "" if is_coming else _("no file kept")
+    limit = {"most": filesizeformat(settings.MEDIA_LARGEST_BYTES)}
+    sentences = {
+        "too_large": _("Larger than %(most)s: it was not kept. Ask for a smaller file.") % limit,
+        "media_expired": _(
+            "WhatsApp no longer has this file: it keeps files for seven days. "
+            "Ask for it to be sent again."
+        ),
+        "wrong_hash": _("The file arrived damaged."),
+        "empty": _("The file arrived empty."),
+        "infected": _("Blocked: the virus scanner found something in this file."),
+        "not_scanned": _("The virus scanner did not answer, so the file was not kept."),
+        "storage": _("The file could not be stored."),
+        "media_host": _("WhatsApp named an unknown host for this file. Tell an administrator."),
+        "190": _("WhatsApp refused the access token of the channel. Tell an administrator."),
+    }
+    return sentences.get(error_code(file), _("WhatsApp did not hand out the file."))
 
 
 def media_label(kind: str) -> str:
@@ -340,6 +448,11 @@ def _text(row: MessageLog) -> str:
             return _("The customer reacted with %(emoji)s") % {"emoji": row.text or row.reaction}
         case Kind.EDIT:
             return _("The customer changed a message to: %(text)s") % {"text": row.text}
+        case Kind.UNSUPPORTED if names_too_big(row.payload):
+            return _(
+                "The customer sent a file over 100 MB, which WhatsApp does not deliver. "
+                "Ask for a smaller one."
+            )
     return row.text or _without_text(row.kind)
 
 

@@ -22,6 +22,7 @@ from chatbot.engine.state import Outcome, State
 from chatbot.engine.step import step
 from chatbot.facts import gather, with_tags
 from chatbot.happenings import happening_of
+from chatbot.labels import preview_label
 from chatbot.models import (
     Author,
     Direction,
@@ -321,7 +322,7 @@ class Turn:
     def _preview(self) -> list[str]:
         if not self.rows:
             return []
-        preview = self.rows[-1].text or self.rows[-1].kind
+        preview = self.rows[-1].text or preview_label(self.rows[-1].kind)
         return note_outbound(self.session, at=self.now, preview=preview)
 
 

@@ -1,11 +1,20 @@
 """The console's pages of what was said and of the simulator; the webhook."""
 
+from collections.abc import Callable
+
 from django.contrib import admin
+from django.http import HttpResponseBase
 from django.urls import path, re_path
 
 from chatbot import channel_views, conversation_views, costs_views, simulator_views, views
 
 console = admin.site.admin_view
+
+
+def console_file(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Says by itself what a browser may keep."""
+    return admin.site.admin_view(view, cacheable=True)
+
 
 urlpatterns = [
     # With and without the closing slash, and never a redirect: a redirected POST becomes a GET.
@@ -48,7 +57,7 @@ urlpatterns = [
     ),
     path(
         "admin/chatbot/media-file/<int:media_id>/",
-        console(conversation_views.media),
+        console_file(conversation_views.media),
         name="conversation_media",
     ),
     path(
@@ -63,6 +72,21 @@ urlpatterns = [
     ),
     path("admin/chatbot/costs/", console(costs_views.page), name="costs"),
     path("admin/chatbot/costs/export/", console(costs_views.export), name="costs_export"),
+    path(
+        "admin/chatbot/media-file/<int:media_id>/thumbnail/",
+        console_file(conversation_views.thumbnail),
+        name="conversation_thumbnail",
+    ),
+    path(
+        "admin/chatbot/media-file/<int:media_id>/attachment/",
+        console(conversation_views.attachment),
+        name="conversation_attachment",
+    ),
+    path(
+        "admin/chatbot/media-file/<int:media_id>/fetch-again/",
+        console(conversation_views.fetch_again),
+        name="conversation_fetch_again",
+    ),
     path("admin/chatbot/simulator/", console(simulator_views.page), name="simulator"),
     path("admin/chatbot/simulator/state/", console(simulator_views.state), name="simulator_state"),
     path("admin/chatbot/simulator/say/", console(simulator_views.say), name="simulator_say"),

@@ -27,7 +27,7 @@ from django.utils import timezone
 
 from chatbot import delivery, incidents_watch, pricing, statuses, tasks
 from chatbot.expiry import expire_sessions
-from chatbot.models import MessageLog, Task, Worker
+from chatbot.models import MessageLog, Task, TaskKind, Worker
 from chatbot.template_tasks import sync_templates_due
 from chatbot.wake import CHANNEL
 from sessions_app.models import Channel, ChannelKind
@@ -43,8 +43,8 @@ DEAD_AFTER = timedelta(days=1)  # a worker that said nothing for so long is forg
 class WorkerLoop:
     """Claims what is due for as many threads as are free, until it is told to stop.
 
-    Tasks (files, requests of flows) get at most half of the threads, and one channel at most three
-    quarters of them while there are others: what is slow delays itself and nobody else.
+    Tasks get at most half of the threads, of these downloads at most half, and one channel at most
+    three quarters while there are others: what is slow delays itself and nobody else.
 
     Stopping: nothing new is claimed, what is under way is finished. What a kill leaves behind is
     free again when its lease ends, except one row a thread that may be `sending`.
@@ -102,8 +102,10 @@ class WorkerLoop:
         rows = delivery.claim_due(limit=free, now=now, without=self._full_channels(busy))
         for row, slot in delivery.with_slots(rows, now=now):
             self._submit(pool, delivery.deliver, row, slot)
-        left = min(free - len(rows), self._threads_for_tasks(busy))
-        later: list[Task] = tasks.claim_due(limit=left, now=now) if left > 0 else []
+        doing = Counter(row.kind for row in busy if isinstance(row, Task))
+        left = min(free - len(rows), max(1, self._threads // 2) - doing.total())
+        files = max(1, self._threads // 4) - doing[TaskKind.MEDIA]
+        later: list[Task] = tasks.claim_due(limit=left, now=now, files=files) if left > 0 else []
         for task in later:
             self._submit(pool, tasks.run_task, task)
         return bool(rows or later)
@@ -115,9 +117,6 @@ class WorkerLoop:
         full = [channel for channel, count in counts.items() if count >= most]
         others = Channel.objects.active().exclude(kind=ChannelKind.SIMULATOR).exclude(pk__in=full)
         return full if full and others.exists() else []
-
-    def _threads_for_tasks(self, busy: list[Any]) -> int:
-        return max(1, self._threads // 2) - sum(isinstance(row, Task) for row in busy)
 
     def _submit(
         self, pool: ThreadPoolExecutor, work: Callable[..., Any], row: Any, *more: Any

@@ -4,6 +4,7 @@ A variable that is set but empty counts as not set, so `NAME=` in a `.env` file 
 """
 
 import os
+import shlex
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -58,6 +59,11 @@ def number(name: str, default: int, *, at_least: int = 0) -> int:
 def words(name: str) -> list[str]:
     """A comma-separated list."""
     return [word.strip() for word in text(name).split(",") if word.strip()]
+
+
+def command(name: str) -> list[str]:
+    """A program with its arguments, quoted as in a shell that will never see it; [] for none."""
+    return _converted(name, shlex.split, text(name), "a command whose quotes are closed")
 
 
 def networks(name: str) -> list[Network]:

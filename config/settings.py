@@ -11,7 +11,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from config import env
+from config import env, media_storage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -136,7 +136,13 @@ STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": media_storage.backend(
+        bucket=env.text("MEDIA_S3_BUCKET"),
+        endpoint_url=env.text("MEDIA_S3_ENDPOINT_URL"),
+        region=env.text("MEDIA_S3_REGION"),
+        access_key=env.text("MEDIA_S3_ACCESS_KEY"),
+        secret_key=env.text("MEDIA_S3_SECRET_KEY"),
+    ),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
@@ -241,6 +247,10 @@ GRAPH_API_URL = env.http_url("GRAPH_API_URL", default="https://graph.facebook.co
 GRAPH_API_VERSION = env.text("GRAPH_API_VERSION", default="v26.0")
 # Hosts on private addresses that `http` passos may call; all other private addresses are refused.
 HTTP_NODE_PRIVATE_HOSTS = env.words("HTTP_NODE_PRIVATE_HOSTS")
+# Besides the Graph API's own host, these alone get a channel's token when a file is fetched.
+MEDIA_HOSTS = env.words("MEDIA_HOSTS") or ["lookaside.fbsbx.com"]
+MEDIA_LARGEST_BYTES = env.number("MEDIA_LARGEST_MB", default=100, at_least=1) * 1024 * 1024
+MEDIA_SCANNER = env.command("MEDIA_SCANNER")
 # Only `sync_default_channel` reads these; afterwards the channel's row counts.
 WHATSAPP_APP_SECRET = env.text("WHATSAPP_APP_SECRET")
 WHATSAPP_VERIFY_TOKEN = env.text("WHATSAPP_VERIFY_TOKEN")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from chatbot.channels.content import (
     Capabilities,
     Content,
+    FileRule,
     ListedTemplate,
     Option,
     TemplateDraft,
@@ -20,7 +23,7 @@ from chatbot.channels.degrade import degrade, merge
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
-    from chatbot.channels.inbound import Inbound
+    from chatbot.channels.inbound import Inbound, MediaRef
     from sessions_app.models import Channel
 
 __all__ = [
@@ -29,6 +32,8 @@ __all__ = [
     "Check",
     "CheckLevel",
     "Content",
+    "Download",
+    "FileRule",
     "ListedTemplate",
     "Malformed",
     "Meaning",
@@ -44,6 +49,7 @@ __all__ = [
 
 
 LONGEST_BACKOFF = 300.0
+UPLOAD_FORGOTTEN = "upload_forgotten"  # a SendError's code: the uploaded file must be uploaded anew
 
 
 class BadSignature(Exception):
@@ -169,6 +175,17 @@ class Check:
     proves: Meaning | None = None
 
 
+@dataclass(frozen=True)
+class Download:
+    """A file on its way from the provider. `sha256` is the provider's claim, as hex or base64.
+
+    `chunks` may be read once, and raises SendError when the rest does not come.
+    """
+
+    chunks: Iterator[bytes]
+    sha256: str = ""
+
+
 class Transport(ABC):
     """One channel's protocol. Holds no state but its channel row; one per request or batch."""
 
@@ -197,6 +214,15 @@ class Transport(ABC):
     def mark_read(self, provider_id: str) -> None:
         """Show the customer that we read; quiet when the channel cannot. Raises SendError."""
         return None
+
+    def fetch_media(self, ref: MediaRef, *, age: timedelta) -> AbstractContextManager[Download]:
+        """Open a file that a customer sent so long ago. Raises SendError, also on entering."""
+        raise SendError("no_media", "the channel has no files", retryable=False)
+
+    def upload_media(self, file: BinaryIO, *, mime_type: str) -> str:
+        """Give the provider a file to send; its id there. Doing so twice is harmless, so no
+        SendError that this raises is `uncertain`."""
+        raise SendError("no_media", "the channel takes no files", retryable=False)
 
     def failure(self, code: str, detail: str = "") -> SendError:
         """What a code that came later, in a `failed` status, means; it is not raised."""

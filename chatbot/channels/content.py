@@ -26,6 +26,8 @@ class Content:
     footer: str = ""
     media_id: str = ""  # provider's id of an uploaded file
     media_link: str = ""
+    media_ref: str = ""  # a stored Media row of ours, uploaded before it is sent
+    has_file: bool = False  # the row gets a Media of its own when it is written
     filename: str = ""
     reply_to: str = ""  # provider id to quote
     target_id: str = ""  # provider id reacted to
@@ -64,6 +66,22 @@ class ListedTemplate:
 
 
 @dataclass(frozen=True)
+class FileRule:
+    """What a channel takes as one kind of file. Sizes in bytes.
+
+    types: MIME types as chatbot.file_types tells them; None: any. colours: modes of a picture with
+    eight bits a colour; empty: any.
+    """
+
+    kind: str
+    types: frozenset[str] | None
+    largest: int
+    largest_animated: int | None = None  # None: the same
+    colours: frozenset[str] = frozenset()
+    is_mono: bool = False  # Opus with one channel only
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """Limits are in characters as the narrower count goes (UTF-16 units); 0 means: cannot."""
 
@@ -80,6 +98,8 @@ class Capabilities:
     body_length: int = 1024  # text of a message with options
     caption_length: int = 1024
     media: frozenset[str] = frozenset()
+    files: tuple[FileRule, ...] = ()  # the first that takes a file says as what it is sent
+    media_kept_days: int = 7  # for how long the provider hands out a received file
     templates: bool = False
     mark_read: bool = False
     service_window_hours: int | None = None

@@ -74,7 +74,8 @@ def _framed(content: Content, text: str) -> str:
 def _media(content: Content, capabilities: Capabilities) -> list[Content]:
     if content.kind == "voice" and "voice" not in capabilities.media:
         content = replace(content, kind="audio")
-    if not (content.media_id or content.media_link):
+    has_file = content.media_id or content.media_ref or content.has_file
+    if not (has_file or content.media_link):
         return _texts(content, content.text, capabilities)
     if content.kind not in capabilities.media:
         return _texts(content, f"{content.text}\n\n{content.media_link}", capabilities)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import logging
 import re
+import secrets as random
+import shutil
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 from urllib3.util import Retry
 
 from chatbot.channels.base import Meaning, SendError
@@ -25,6 +29,8 @@ from chatbot.channels.base import Meaning, SendError
 TIMEOUT = (3.0, 10.0)  # seconds to connect, and between bytes of the answer
 LONGEST_ANSWER = 1024 * 1024
 _LONGEST_CALL = 30.0
+LONGEST_TRANSFER = 120.0  # seconds for a whole file, in either direction
+_CHUNK = 64 * 1024
 _POOL = 10
 _MASK = "***"
 _SECONDS = re.compile(r"[0-9]{1,4}")
@@ -60,6 +66,20 @@ class Answer:
     def retry_after(self) -> float | None:
         value = self.headers.get("Retry-After", "").strip()
         return float(value) if _SECONDS.fullmatch(value) else None
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An answer whose body is still coming. `chunks` raises SendError when it stops coming, or
+    takes longer than LONGEST_TRANSFER."""
+
+    status: int
+    headers: CaseInsensitiveDict[str]
+    chunks: Iterator[bytes]
+
+    @property
+    def is_success(self) -> bool:
+        return self.status == HTTPStatus.OK
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -146,6 +166,41 @@ def _call(
     return _without(hidden, answer)
 
 
+def post_file(  # noqa: PLR0913  # keyword-only
+    url: str,
+    file: BinaryIO,
+    *,
+    mime_type: str,
+    fields: dict[str, str],
+    token: str,
+    secrets: Iterable[str] = (),
+) -> Answer:
+    """POST a form with one file, from the disk. Raises SendError, never an uncertain one: an upload
+    that nobody uses hurts nobody."""
+    hidden = (token, *secrets)
+    return _repeatable(url, hidden, lambda: _uploaded(url, file, mime_type, fields, token))
+
+
+@contextmanager
+def stream(url: str, *, token: str, secrets: Iterable[str] = ()) -> Iterator[Stream]:
+    """GET a file piece by piece. Redirects are not followed: the header with the token would go
+    along. Raises SendError, never an uncertain one."""
+    hidden = (token, *secrets)
+    try:
+        response = _session().get(
+            url,
+            headers={"Accept-Encoding": "identity"},
+            auth=_Bearer(token),
+            timeout=TIMEOUT,
+            allow_redirects=False,
+            stream=True,
+        )
+    except (requests.RequestException, ValueError) as error:
+        raise _again(_failure(error, hidden)) from None
+    with response:
+        yield Stream(response.status_code, response.headers, _chunks(response, hidden))
+
+
 def redact(text: str, secrets: Iterable[str]) -> str:
     """The text without these secrets, as they are or as they stand in a URL."""
     for secret in secrets:
@@ -181,6 +236,70 @@ def _answered(
         stream=True,
     ) as response:
         return Answer(response.status_code, response.headers, _read(response))
+
+
+def _uploaded(
+    url: str, file: BinaryIO, mime_type: str, fields: dict[str, str], token: str
+) -> Answer:
+    """requests would hold the whole form in memory, so it is written out first. The file's name is
+    ours: what a person called it travels with the message."""
+    boundary = random.token_hex(16)
+    with TemporaryFile() as form:
+        for name, value in fields.items():
+            form.write(_part(boundary, f'name="{name}"') + f"\r\n{value}\r\n".encode())
+        form.write(_part(boundary, 'name="file"; filename="file"'))
+        form.write(f"Content-Type: {mime_type}\r\n\r\n".encode())
+        shutil.copyfileobj(file, form, _CHUNK)
+        form.write(f"\r\n--{boundary}--\r\n".encode())
+        form.seek(0)
+        with _session().post(
+            url,
+            data=form,
+            headers={"Content-Type": f"multipart/form-data; boundary={boundary}"},
+            auth=_Bearer(token),
+            timeout=(TIMEOUT[0], LONGEST_TRANSFER),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            return Answer(response.status_code, response.headers, _read(response))
+
+
+def _part(boundary: str, disposition: str) -> bytes:
+    return f"--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\n".encode()
+
+
+def _chunks(response: requests.Response, hidden: Iterable[str]) -> Iterator[bytes]:
+    """As they come: `iter_content` would wait for a full piece, and no wait of it is limited as a
+    whole."""
+    deadline = time.monotonic() + LONGEST_TRANSFER
+    promised, got = response.headers.get("Content-Length", ""), 0
+    try:
+        while chunk := response.raw.read1(_CHUNK, decode_content=False):
+            got += len(chunk)
+            yield chunk
+            if time.monotonic() > deadline:
+                raise SendError("timeout", "the file came too slowly", retryable=True)
+    except (HTTPError, OSError) as error:
+        raise SendError("cut", redact(repr(error), hidden), retryable=True) from None
+    if promised.isdigit() and got != int(promised):
+        raise SendError("cut", f"{got} of {promised} bytes came", retryable=True)
+
+
+def _repeatable(url: str, hidden: Iterable[str], call: Callable[[], Answer]) -> Answer:
+    try:
+        answer = call()
+    except (requests.RequestException, ValueError) as error:
+        failure = _again(_failure(error, hidden))
+        logger.warning("POST %s failed: %s", redact(url, hidden), failure)
+        raise failure from None
+    return _without(hidden, answer)
+
+
+def _again(failure: SendError) -> SendError:
+    """What may be done twice without harm is done again instead of being uncertain."""
+    if not failure.uncertain:
+        return failure
+    return SendError(failure.code, failure.detail, retryable=True, meaning=failure.meaning)
 
 
 def _without(hidden: Iterable[str], answer: Answer) -> Answer:

@@ -11,6 +11,9 @@ In tests, the fixture `graph_api` of chatbot/conftest.py, which also points the 
     graph_api.delay(0.5); graph_api.cut(); graph_api.hang(); graph_api.answer(502, "<html>")
     assert [sent.text for sent in graph_api.messages] == ["Olá!"]
 
+Files: `graph_api.keep(content, "image/jpeg")` is what a webhook says of a received one; its address
+dies with `graph_api.expire_addresses()`, and what was uploaded is in `graph_api.uploads`.
+
 What is still to be played is taken in order; a plan for one receiver leaves the others alone. The
 same over HTTP: `POST /__plan {"play": "fail", "file": "error_190.json", "times": 3}`,
 `POST /__reset`, `GET /__stats`, `GET /__requests?after=0`.
@@ -19,7 +22,10 @@ same over HTTP: `POST /__plan {"play": "fail", "file": "error_190.json", "times"
 from __future__ import annotations
 
 import argparse
+import base64
+import hashlib
 import json
+import re
 import socket
 import sys
 import threading
@@ -37,6 +43,7 @@ RESPONSES = Path(__file__).parent / "payloads" / "whatsapp_cloud_api_responses"
 # The HTTP status that comes with each error file; throttling is a 400.
 STATUS = {"error_131057.json": 500, "error_190.json": 401, "error_132001.json": 404}
 HANG_SECONDS = 60.0
+FILE_PIECE = 16 * 1024
 PLAYS = ("fail", "answer", "delay", "cut", "hang")
 
 
@@ -69,9 +76,30 @@ class Request:
         return str(shown.get("text", "") if isinstance(shown, dict) else shown)
 
 
+@dataclass(frozen=True)
+class Upload:
+    id: str
+    mime_type: str
+    content: bytes
+
+
+@dataclass
+class KeptFile:
+    """A file that a customer sent. `serial` is part of its address: an older one is dead. `pause`:
+    seconds between its pieces; `is_cut`: only the first one comes."""
+
+    content: bytes
+    mime_type: str
+    sha256: str
+    serial: int = 1
+    pause: float = 0.0
+    is_cut: bool = False
+
+
 @dataclass
 class Plan:
-    """How the next answers differ. times None: always. to "": every receiver."""
+    """How the next answers differ. times None: always. to "": every receiver; path: what the
+    address must end with, "" for every POST."""
 
     play: str
     status: int = 400
@@ -80,6 +108,7 @@ class Plan:
     accepted: bool = False
     to: str = ""
     times: int | None = 1
+    path: str = ""
 
 
 @dataclass
@@ -91,10 +120,15 @@ class Book:
     plans: list[Plan] = field(default_factory=list)
     wamids: int = 0
     templates: list[dict[str, Any]] = field(default_factory=list)  # of every account
+    files: dict[str, KeptFile] = field(default_factory=dict)
+    kept: int = 0
+    uploads: list[Upload] = field(default_factory=list)
 
-    def take(self, to: str) -> Plan | None:
+    def take(self, to: str, path: str, *, is_get: bool = False) -> Plan | None:
         for plan in self.plans:
-            if plan.to in ("", to):
+            if is_get and not plan.path:
+                continue
+            if plan.to in ("", to) and path.endswith(plan.path):
                 if plan.times is not None:
                     plan.times -= 1
                     if plan.times <= 0:
@@ -151,22 +185,69 @@ class GraphServer(ThreadingHTTPServer):
             "callback_data_accepted_more_than_once": sum(n > 1 for n in ours.values()),
             "pairs": len(pairs),
             "pairs_seen_more_than_once": sum(n > 1 for n in pairs.values()),
+            "uploads": len(self.uploads),
             "plans_left": len(self.book.plans),
         }
 
+    # Files
+
+    def keep(self, content: bytes, mime_type: str, *, sha256: str = "", pause: float = 0.0) -> Any:
+        """A customer sent this file: the object that the webhook has for it."""
+        claim = sha256 or base64.b64encode(hashlib.sha256(content).digest()).decode()
+        with self.book.lock:
+            self.book.kept += 1
+            media_id = f"{400000000000000 + self.book.kept}"
+            self.book.files[media_id] = KeptFile(content, mime_type, claim, pause=pause)
+        return {
+            "id": media_id,
+            "mime_type": mime_type,
+            "sha256": claim,
+            "url": self.address_of(media_id),
+        }
+
+    def address_of(self, media_id: str) -> str:
+        return f"{self.url}/__file/{media_id}?serial={self.book.files[media_id].serial}"
+
+    def expire_addresses(self) -> None:
+        """As after five minutes."""
+        with self.book.lock:
+            for file in self.book.files.values():
+                file.serial += 1
+
+    def forget_files(self) -> None:
+        """As after seven days."""
+        with self.book.lock:
+            self.book.files.clear()
+
+    @property
+    def uploads(self) -> list[Upload]:
+        with self.book.lock:
+            return list(self.book.uploads)
+
+    @property
+    def downloads(self) -> list[Request]:
+        """Every request for the content of a file."""
+        return [one for one in self.requests if one.path.startswith("/__file/")]
+
     # What is to happen
 
-    def fail(self, file: str, *, to: str = "", times: int | None = 1) -> None:
+    def fail(self, file: str, *, to: str = "", times: int | None = 1, path: str = "") -> None:
         """Answer with one of the error files."""
         body = (RESPONSES / file).read_bytes()
-        self.plan(Plan("fail", STATUS.get(file, 400), body, to=to, times=times))
+        self.plan(Plan("fail", STATUS.get(file, 400), body, to=to, times=times, path=path))
 
     def answer(
-        self, status: int, body: str | dict[str, Any] = "", *, to: str = "", times: int | None = 1
+        self,
+        status: int,
+        body: str | dict[str, Any] = "",
+        *,
+        to: str = "",
+        times: int | None = 1,
+        path: str = "",
     ) -> None:
         """Answer with anything: an error page, an empty body."""
         content = body if isinstance(body, str) else json.dumps(body)
-        self.plan(Plan("answer", status, content.encode(), to=to, times=times))
+        self.plan(Plan("answer", status, content.encode(), to=to, times=times, path=path))
 
     def delay(self, seconds: float, *, to: str = "", times: int | None = 1) -> None:
         """Accept, but answer later."""
@@ -198,6 +279,7 @@ class GraphServer(ThreadingHTTPServer):
             self.book.requests.clear()
             self.book.plans.clear()
             self.book.templates.clear()
+            self.book.uploads.clear()
 
     # Life
 
@@ -237,10 +319,60 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(200, [asdict(one) for one in self.server.requests[after:]])
         if address.path.endswith("/message_templates"):
             return self._played({}, lambda: self._listed(parse_qs(address.query)))
-        return self._answer(200, {"id": address.path.rpartition("/")[2], "data": []})
+        plan = self._remember(None)[0]
+        if plan and plan.play in {"fail", "answer"}:
+            return self._write(plan.status, plan.body)
+        if address.path.startswith("/__file/"):
+            return self._file(address.path.rpartition("/")[2], parse_qs(address.query))
+        return self._described(address.path.rpartition("/")[2])
+
+    def _described(self, media_id: str) -> None:
+        """A file's fresh address; an empty list for any other object."""
+        file = self.server.book.files.get(media_id)
+        if file is None and not re.fullmatch(r"4\d{14}", media_id):
+            return self._answer(200, {"id": media_id, "data": []})
+        if file is None:
+            missing = {"message": "Unsupported get request.", "code": 100, "error_subcode": 33}
+            return self._answer(400, {"error": missing})
+        return self._answer(
+            200,
+            {
+                "messaging_product": "whatsapp",
+                "url": self.server.address_of(media_id),
+                "mime_type": file.mime_type,
+                "sha256": file.sha256,
+                "file_size": str(len(file.content)),
+                "id": media_id,
+            },
+        )
+
+    def _file(self, media_id: str, query: dict[str, list[str]]) -> None:
+        """Wants the token and a user agent, and knows only the newest address."""
+        file = self.server.book.files.get(media_id)
+        if not self.headers.get("Authorization", "").startswith("Bearer "):
+            return self._write(401, b"")
+        if not self.headers.get("User-Agent"):
+            return self._write(400, b"")
+        if file is None or query.get("serial") != [str(file.serial)]:
+            return self._write(404, b"")
+        self.send_response(200)
+        self.send_header("Content-Type", file.mime_type)
+        self.send_header("Content-Length", str(len(file.content)))
+        self.end_headers()
+        with suppress(OSError):
+            for at in range(0, len(file.content), FILE_PIECE):
+                self.wfile.write(file.content[at : at + FILE_PIECE])
+                self.wfile.flush()
+                if file.is_cut:
+                    self.close_connection = True
+                    return None
+                self.server.is_closing.wait(file.pause)
+        return None
 
     def do_POST(self) -> None:
-        body = _parsed(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
+        read = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        is_form = self.headers.get("Content-Type", "").startswith("multipart/form-data")
+        body = _form(read, self.headers["Content-Type"]) if is_form else _parsed(read)
         if self.path == "/__reset":
             self.server.reset()
             return self._answer(200, {})
@@ -306,12 +438,17 @@ class Handler(BaseHTTPRequestHandler):
         book = self.server.book
         with book.lock:
             probe = self._request(body, was_accepted=False)
-            plan = book.take(probe.to)
+            path = urlsplit(self.path).path
+            is_get = self.command == "GET" and not path.endswith("/message_templates")
+            plan = book.take(probe.to, path, is_get=is_get)
             accepted = plan is None or plan.accepted or plan.play == "delay"
             if plan and plan.play == "answer":
                 accepted = 200 <= plan.status < 300
+            content = body.pop("file", None) if isinstance(body, dict) else None
             book.requests.append(self._request(body, was_accepted=accepted))
-            book.wamids += 1
+            book.wamids += 0 if is_get else 1
+            if isinstance(content, bytes) and accepted:
+                book.uploads.append(Upload(f"{book.wamids:015d}", body["type"], content))
             return plan, book.wamids
 
     def _request(self, body: Any, *, was_accepted: bool) -> Request:
@@ -338,6 +475,20 @@ def _parsed(body: bytes) -> Any:
         return json.loads(body)
     except ValueError:
         return {}
+
+
+def _form(body: bytes, content_type: str) -> dict[str, Any]:
+    """The fields of a multipart form; the file's content under "file"."""
+    boundary = content_type.partition("boundary=")[2].encode()
+    fields: dict[str, Any] = {}
+    for part in body.split(b"--" + boundary)[1:-1]:
+        head, _, content = part.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        content = content.removesuffix(b"\r\n")
+        match = re.search(rb'name="([^"]*)"', head)
+        if match:
+            name = match[1].decode()
+            fields[name] = content if name == "file" else content.decode()
+    return fields
 
 
 def _is_message(request: Request) -> bool:

@@ -8,11 +8,17 @@ import pytest
 from django.core.management import call_command
 from django.db import connections
 from django.urls import reverse
+from django.utils import timezone
 
+from chatbot import tasks
 from chatbot.documents import asks_for_tags, document_of
 from chatbot.facts import departments
 from chatbot.models import MessageLog
+from chatbot.tests import media_samples as samples
 from chatbot.tests import recipes
+from chatbot.tests.webhook import message, say, whatsapp_channel
+from sessions_app.models import Session
+from tickets import services as tickets
 from tickets.models import Ticket
 
 pytestmark = [
@@ -185,3 +191,96 @@ def test_nothing_of_an_event_stands_on_top_of_it(open_page):
     title = row.locator("td.original p").bounding_box()
     moment = row.locator("td.field-created_at p").bounding_box()
     assert title["y"] + title["height"] <= moment["y"]
+
+
+@pytest.fixture
+def ticket_with_files(site, graph_api, client):
+    """A ticket whose customer sent one file of each kind that a browser shows, and one lie."""
+    whatsapp_channel()
+    kinds = [
+        ("image", samples.picture(), "image/jpeg"),
+        ("audio", samples.sample("voice.ogg"), "audio/ogg; codecs=opus"),
+        ("audio", samples.sample("sound.mp3"), "audio/mpeg"),
+        ("audio", samples.sample("sound.m4a"), "audio/mp4"),
+        ("audio", samples.sample("sound.aac"), "audio/aac"),
+        ("video", samples.sample("video.mp4"), "video/mp4"),
+        ("sticker", samples.sticker(), "image/webp"),
+        ("sticker", samples.sticker(is_animated=True), "image/webp"),
+        ("document", samples.pdf(), "application/pdf"),
+        ("image", b"<!DOCTYPE html><script>alert(1)</script>", "image/jpeg"),
+    ]
+    for kind, content, mime_type in kinds:
+        given = graph_api.keep(content, mime_type)
+        assert say(client, message({"type": kind, kind: given})).status_code == 200
+    assert tasks.run_due(limit=20) == len(kinds)
+    session = Session.objects.get()
+    tickets.take_over(session, user=recipes.ana(), at=timezone.now())
+    return Ticket.objects.get()
+
+
+PLAYED = """async () => {
+  const played = [];
+  for (const one of document.querySelectorAll("audio, video")) {
+    one.muted = true;
+    await one.play();
+    one.currentTime = one.duration / 2;
+    await new Promise((done) => { one.onseeked = done; });
+    played.push(one.currentTime > 0);
+  }
+  return played;
+}"""
+
+
+def test_what_a_customer_sent_is_seen_and_heard(open_page, ticket_with_files):
+    page = open_page(reverse("admin:tickets_ticket_change", args=[ticket_with_files.pk]))
+    shown = page.locator(".thread .media img, .thread img.sticker")
+    assert shown.count() == 3
+    for one in shown.all():
+        one.scroll_into_view_if_needed()
+        one.evaluate("one => one.decode()")
+        assert one.evaluate("one => one.naturalWidth") > 100
+    assert page.evaluate(PLAYED) == [True] * 5
+    assert page.locator(".thread .doc").count() == 2  # the PDF, and the page that posed as a photo
+    with page.expect_popup() as opened:
+        page.locator(".thread a.media").click()
+    picture = opened.value
+    picture.wait_for_load_state()
+    assert picture.evaluate("document.images[0].naturalWidth") == 640
+    with page.expect_download() as saved:
+        page.locator(".thread .doc a").last.click()
+    assert b"alert" in saved.value.path().read_bytes()
+
+
+def test_a_file_that_comes_later_appears_by_itself(open_page, ticket_with_files, graph_api, client):
+    given = graph_api.keep(samples.picture("PNG"), "image/png")
+    say(client, message({"type": "image", "image": given}))
+    page = open_page(reverse("admin:tickets_ticket_change", args=[ticket_with_files.pk]))
+    page.locator(".doc.is-expected").wait_for()
+    tasks.run_due(limit=1)
+    page.locator(".thread .media img").nth(1).wait_for(timeout=15_000)
+    assert page.locator(".doc.is-expected").count() == 0
+
+
+@pytest.mark.parametrize("has_script", [True, False], ids=["htmx", "no script"])
+def test_an_attendant_sends_a_file(open_page, ticket_with_files, graph_api, has_script):
+    path = reverse("admin:tickets_ticket_change", args=[ticket_with_files.pk])
+    page = open_page(path, java_script_enabled=has_script)
+    too_large = samples.picture("PNG") + bytes(6 * 1024 * 1024)
+    file = {"name": "foto.png", "mimeType": "image/png", "buffer": too_large}
+    page.set_input_files("input[type=file]", file)
+    page.fill("textarea[name=text]", "Veja a foto")
+    page.click(".composer button[type=submit]")
+    if has_script:  # refused: text and file are still in the form
+        page.locator(".composer [role=alert]").wait_for()
+        assert page.input_value("textarea[name=text]") == "Veja a foto"
+        assert page.evaluate("document.querySelector('input[type=file]').files.length") == 1
+    else:
+        page.locator(".messagelist .error").wait_for()
+        page.set_input_files("input[type=file]", file)
+        page.fill("textarea[name=text]", "Veja a foto")
+    page.check("input[name=kind]")
+    page.click(".composer button[type=submit]")
+    page.locator(".thread .out", has_text="Veja a foto").wait_for()
+    row = MessageLog.objects.outbound().latest("pk")
+    assert (row.kind, row.media.get().filename) == ("document", "foto.png")
+    assert page.evaluate("document.querySelector('input[type=file]').files.length") == 0

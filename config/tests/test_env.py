@@ -70,3 +70,13 @@ def test_the_environment_wins_over_the_file(given, tmp_path, monkeypatch):
     assert env.text(NAME) == "from environment"
     assert env.text("ATENDE_TEST_OTHER") == "from file"
     monkeypatch.delenv("ATENDE_TEST_OTHER")
+
+
+def test_a_command_is_read_as_a_shell_would_and_never_by_one(monkeypatch):
+    monkeypatch.setenv("SCANNER", "clamdscan --fdpass 'with space' $HOME; rm")
+    assert env.command("SCANNER") == ["clamdscan", "--fdpass", "with space", "$HOME;", "rm"]
+    monkeypatch.setenv("SCANNER", "")
+    assert env.command("SCANNER") == []
+    monkeypatch.setenv("SCANNER", "scan 'open")
+    with pytest.raises(ImproperlyConfigured, match="SCANNER"):
+        env.command("SCANNER")

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-READ = re.compile(r"""env\.\w+\(\s*["']([A-Z_]+)["']""")
+READ = re.compile(r"""env\.\w+\(\s*["']([A-Z_0-9]+)["']""")
 
 
 def test_every_setting_is_explained_in_the_example():

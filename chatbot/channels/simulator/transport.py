@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import UUID, uuid4
 
 from chatbot.channels.base import (
@@ -17,6 +17,7 @@ from chatbot.channels.base import (
     Transport,
 )
 from chatbot.channels.inbound import Address, InboundMessage, Kind, MediaRef, Sender
+from chatbot.channels.whatsapp_cloud.files import FILES
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -51,7 +52,8 @@ class Simulator(Transport):
         text_length=4096,
         body_length=1024,
         caption_length=1024,
-        media=frozenset({"image", "audio", "voice", "video", "document", "sticker"}),
+        media=frozenset(rule.kind for rule in FILES),
+        files=FILES,
         templates=True,
         mark_read=True,
         service_window_hours=24,
@@ -66,6 +68,9 @@ class Simulator(Transport):
     def send(self, to: Recipient, content: Content, *, callback_data: str) -> Sent:
         """Accepted at once: the row it was made from is what the browser shows."""
         return Sent(_new_id())
+
+    def upload_media(self, file: BinaryIO, *, mime_type: str) -> str:
+        return _new_id()
 
 
 def inbound_from_form(

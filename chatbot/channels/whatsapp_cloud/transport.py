@@ -6,17 +6,22 @@ rotated), `verify_token`, `access_token`. Its external id is the phone number id
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseForbidden
 
 from chatbot.channels import http, reading
 from chatbot.channels.base import (
+    UPLOAD_FORGOTTEN,
     Capabilities,
     Check,
     Content,
+    Download,
     ListedTemplate,
     Recipient,
     SendError,
@@ -27,16 +32,24 @@ from chatbot.channels.base import (
 from chatbot.channels.whatsapp_cloud import (
     diagnosis,
     errors,
+    media,
     parsing,
     sending,
     signature,
     templates,
 )
+from chatbot.channels.whatsapp_cloud.files import FILES
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-    from chatbot.channels.inbound import Inbound
+    from chatbot.channels.inbound import Inbound, MediaRef
+
+# An uploaded file that Meta has dropped is named in the details of one of these.
+_ABOUT_MEDIA = frozenset({"100", "131009", "131053"})
+_NOT_THERE = re.compile(
+    r"media.{0,80}(expired|not found|does not exist|unknown|invalid)|media.?id", re.I
+)
 
 
 class WhatsAppCloud(Transport):
@@ -54,7 +67,9 @@ class WhatsAppCloud(Transport):
         text_length=4096,
         body_length=1024,
         caption_length=1024,
-        media=frozenset({"image", "audio", "voice", "video", "document", "sticker"}),
+        media=frozenset(rule.kind for rule in FILES),
+        files=FILES,
+        media_kept_days=7,
         templates=True,
         mark_read=True,
         service_window_hours=24,
@@ -81,12 +96,25 @@ class WhatsAppCloud(Transport):
     def send(self, to: Recipient, content: Content, *, callback_data: str) -> Sent:
         by_link = bool(content.media_link and not content.media_id)
         answer = self._post(sending.body(to, content, callback_data))
-        return sending.sent(answer, to, by_link=by_link)
+        try:
+            return sending.sent(answer, to, by_link=by_link)
+        except SendError as error:
+            if content.media_id and _is_about_a_dropped_file(error):
+                raise SendError(
+                    UPLOAD_FORGOTTEN, error.detail, retryable=True, max_tries=2
+                ) from None
+            raise
 
     def mark_read(self, provider_id: str) -> None:
         """Also marks the earlier messages of the conversation; possible for 30 days."""
         receipt = {"messaging_product": "whatsapp", "status": "read", "message_id": provider_id}
         sending.accepted(self._post(receipt))
+
+    def fetch_media(self, ref: MediaRef, *, age: timedelta) -> AbstractContextManager[Download]:
+        return media.opened(self._caller(), ref, age=age)
+
+    def upload_media(self, file: BinaryIO, *, mime_type: str) -> str:
+        return media.upload(self._caller(), file, mime_type=mime_type)
 
     def failure(self, code: str, detail: str = "") -> SendError:
         return errors.failure(code, detail)
@@ -124,9 +152,8 @@ class WhatsAppCloud(Transport):
         templates.deleted(answer)
 
     def _post(self, body: dict[str, Any]) -> http.Answer:
-        token = self._token()
         url = self._url(self.channel.external_id, "messages")
-        return http.post_json(url, body, token=token, secrets=self._secrets)
+        return http.post_json(url, body, token=self._token(), secrets=self._secrets)
 
     def _templates_url(self) -> str:
         if not self.channel.account_id:
@@ -144,6 +171,9 @@ class WhatsAppCloud(Transport):
             raise errors.failure("190", "the channel has no access token")
         return token
 
+    def _caller(self) -> media.Caller:
+        return media.Caller(self._url(), self.channel.external_id, self._token(), self._secrets)
+
     @property
     def _secrets(self) -> tuple[str, ...]:
         names = ("access_token", "app_secret", "previous_app_secret", "verify_token")
@@ -152,3 +182,7 @@ class WhatsAppCloud(Transport):
     def _credential(self, name: str) -> str:
         value = self.channel.credentials.get(name, "")
         return value if isinstance(value, str) else ""
+
+
+def _is_about_a_dropped_file(error: SendError) -> bool:
+    return error.code in _ABOUT_MEDIA and _NOT_THERE.search(error.detail) is not None
