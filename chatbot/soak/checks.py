@@ -140,7 +140,8 @@ def at_most_once(evidence: Evidence) -> Result:
 
 
 def received_as_decided(evidence: Evidence) -> Result:
-    compared, wrong = 0, []
+    compared = 0
+    wrong: list[str] = []
     keys = {one["id"]: set(one["keys"]) for one in evidence.journal.customers}
     leads = _leads(evidence)
     for pk, calls in evidence.calls.items():
@@ -158,7 +159,8 @@ def received_as_decided(evidence: Evidence) -> Result:
 
 def missing(evidence: Evidence) -> Result:
     """Only what was `sending` at a kill, or whose call had no answer, may not have arrived."""
-    wrong, listed = [], []
+    wrong: list[str] = []
+    listed: list[str] = []
     ends: Counter[str] = Counter()
     for row in evidence.wanted:
         calls = evidence.calls.get(row["pk"], [])
@@ -225,9 +227,10 @@ def settled(evidence: Evidence) -> Result:
     left = [f"{count} {name}" for name, count in evidence.facts.left.items() if count]
     if not evidence.facts.is_settled and not left:
         left = ["calls were still under way"]
+    facts = evidence.facts
     figures = (
-        f"calm after {evidence.facts.settle:.0f} s (nothing was queued any more after "
-        f"{evidence.facts.last_reply:.0f} s)"
+        f"{'calm' if facts.is_settled else 'not calm'} after {facts.settle:.0f} s without faults; "
+        f"something was queued until {facts.last_reply:.0f} s"
     )
     return verdict("nothing is queued, sending or due at the end", figures, left)
 
@@ -282,7 +285,9 @@ def logs(evidence: Evidence) -> Result:
 
 
 def final_statuses(evidence: Evidence) -> Result:
-    compared, without, wrong = 0, 0, []
+    compared, without = 0, 0
+    wrong: list[str] = []
+    listed: list[str] = []
     for pk in evidence.calls:
         row = evidence.outbound.get(pk)
         accepted = [call for call in evidence.calls[pk] if call.outcome == "accepted"]
@@ -295,11 +300,23 @@ def final_statuses(evidence: Evidence) -> Result:
         compared += 1
         highest = max(map(MessageStatus, told), key=STATUS_RANK.__getitem__)
         if row["status"] != highest:
-            wrong.append(
-                f"message {pk}: {row['status']} {row['error_code']}, told {' '.join(told)}"
-            )
+            line = f"message {pk}: {row['status']} {row['error_code']}, told {' '.join(told)}"
+            reason = _why_another_status(row, accepted[-1])
+            if reason:
+                listed.append(f"{line}: {reason}")
+            else:
+                wrong.append(line)
     figures = f"{compared} compared, {without} were told nothing about"
-    return verdict("statuses are the highest that was told", figures, wrong)
+    return verdict("statuses are the highest that was told", figures, wrong, listed)
+
+
+def _why_another_status(row: Row, call: Call) -> str:
+    """What the program could not know, or had decided meanwhile."""
+    if row["error_code"] == UNCONFIRMED and call.is_nameless:
+        return "its answer was lost, and the statuses did not carry our id"
+    if call.is_failed and row["status"] == MessageStatus.SUPERSEDED:
+        return "it failed, and people took over before it went again"
+    return ""
 
 
 def media(evidence: Evidence) -> Result:

@@ -165,8 +165,8 @@ class Customer:
     def _tagged(self, words: str) -> str:
         return f"{words} c{self.id} n{len(self.said) + 1}"
 
-    def _say_text(self, text: str) -> None:
-        self._say("text", {"text": {"body": text}}, text=text)
+    def _say_text(self, text: str, *, after: float = 0.0) -> None:
+        self._say("text", {"text": {"body": text}}, text=text, after=after)
 
     def _say_choice(self, choice: Json) -> None:
         kind = "list_reply" if _is_list(self.question) else "button_reply"

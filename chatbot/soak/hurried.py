@@ -47,8 +47,9 @@ def _shorten(waits: dict[str, float]) -> None:
 
 def _default(function: Callable[..., Any], name: str, value: Any) -> None:
     """Another default of a keyword-only parameter. Raises KeyError when there is no such one."""
-    defaults = function.__kwdefaults__
-    defaults[name], _was = value, defaults[name]
+    if name not in (function.__kwdefaults__ or {}):
+        raise KeyError(name)
+    function.__kwdefaults__ = {**(function.__kwdefaults__ or {}), name: value}
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ class Call:
     wamid: str = ""
     answered: bool = True
     statuses: list[str] = field(default_factory=list)  # those answered with 200
+    is_nameless: bool = False  # the statuses did not carry our id
 
     @property
     def is_failed(self) -> bool:

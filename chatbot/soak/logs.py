@@ -23,7 +23,7 @@ def read(files: Iterable[Path], *, expects_database_trouble: bool) -> Result:
         found.update(f"{path.stem.rstrip('0123456789')}: {one}" for one in _exceptions(lines))
         incidents.update(line for line in lines if INCIDENT in line)
     wrong = list(incidents)
-    listed = []
+    listed: list[str] = []
     for one, count in found.most_common():
         is_expected = expects_database_trouble and DATABASE.match(one.partition(": ")[2])
         (listed if is_expected else wrong).append(f"{count} × {one}")
@@ -39,4 +39,4 @@ def _exceptions(lines: list[str]) -> Iterator[str]:
             is_inside = True
         elif is_inside and line and not line.startswith((" ", "\t")):
             is_inside = False
-            yield re.sub(r"\d+", "N", line)[:160]
+            yield re.sub(r"\d+", "N", re.sub(r"/[^\s\"]+", "…", line))[:160]

@@ -21,7 +21,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from chatbot.models import MessageLog, Task, TaskKind, TaskStatus
 from chatbot.soak.database import Database
-from chatbot.soak.plan import ACCESS_TOKEN, APP_SECRET, NUMBERS, Plan
+from chatbot.soak.plan import ACCESS_TOKEN, APP_SECRET, NUMBERS, Number, Plan
 from chatbot.soak.processes import Fleet, Process
 from sessions_app.models import Channel, ChannelKind
 
@@ -78,16 +78,20 @@ class Soak:
         call_command("migrate", verbosity=0, interactive=False)
         call_command("load_flows", verbosity=0, stdout=_Silent())
         for number in NUMBERS:
-            Channel.objects.create(
-                slug=number.slug,
-                kind=ChannelKind.WHATSAPP_CLOUD,
-                name=number.slug,
-                external_id=number.phone_number_id,
-                credentials={"app_secret": APP_SECRET, "access_token": ACCESS_TOKEN},
-                rate_per_second=self._plan.rate,
-                is_default=number is NUMBERS[0],
-            )
+            self._add_channel(number)
         connection.close()
+
+    def _add_channel(self, number: Number) -> None:
+        channel = Channel(
+            slug=number.slug,
+            kind=ChannelKind.WHATSAPP_CLOUD,
+            name=number.slug,
+            external_id=number.phone_number_id,
+            rate_per_second=self._plan.rate,
+            is_default=number is NUMBERS[0],
+        )
+        channel.take_credentials({"app_secret": APP_SECRET, "access_token": ACCESS_TOKEN})
+        channel.save()
 
     @contextmanager
     def _processes(self) -> Iterator[None]:

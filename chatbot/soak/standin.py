@@ -7,6 +7,7 @@ more faults), `/__journal` (write down what was seen).
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import sys
 import time
@@ -58,7 +59,9 @@ class StandIn:
     def _begin(self) -> None:
         self._began = time.monotonic()
         for work in (self.crowd.arrive(), self.graph.trouble()):
-            self._tasks.add(asyncio.create_task(work))
+            task = asyncio.create_task(work)
+            task.add_done_callback(_fail_loudly)
+            self._tasks.add(task)
 
     def _write(self) -> None:
         self.graph.count()
@@ -75,6 +78,13 @@ class StandIn:
             "waiting": self.webhooks.waiting,
             "under_way": self.graph.under_way,
         }
+
+
+def _fail_loudly(task: asyncio.Task[None]) -> None:
+    """A run without customers would wait for ever: better none."""
+    if not task.cancelled() and task.exception() is not None:
+        task.print_stack()
+        os._exit(1)
 
 
 def main() -> None:

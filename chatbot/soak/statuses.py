@@ -69,7 +69,8 @@ class Statuses:
             rng.shuffle(names)
         names *= 2 if chance.of("twice") else 1
         if chance.of("early"):
-            ours = "" if chance.of("nameless") else call.ours
+            call.is_nameless = chance.of("nameless")
+            ours = "" if call.is_nameless else call.ours
             return Told(early=[self._put(call, customer, name, 0.0, ours) for name in names])
         at = after + (rng.uniform(10, 30) if chance.of("late") else rng.uniform(0.05, 0.4))
         for name in names:

@@ -17,6 +17,12 @@ from chatbot.soak.environment import environment_of
 from chatbot.soak.plan import SHARES, SPELLS, BadPlan, Plan, Waits, faults_from
 from chatbot.soak.processes import free_port
 
+# Options that the plan has under the same name.
+_SAME = (
+    *("conversations", "turns", "at_once", "minutes", "settle_minutes", "web", "workers"),
+    *("threads", "rate", "kill_every", "database_restarts", "database_url", "keep"),
+    *("restart_command", "patience", "url_lives"),
+)
 _FAULTS = "; ".join(f"{name}: {text}" for name, text in {**SHARES, **SPELLS}.items())
 
 
@@ -83,13 +89,10 @@ def _plan(options: dict[str, Any]) -> Plan:
         raise CommandError(str(error)) from error
     if options["restart_command"] and not options["database_url"]:
         raise CommandError("--restart-command goes with --database-url.")
-    same = ("conversations", "turns", "at_once", "minutes", "settle_minutes", "web", "workers")
-    same += ("threads", "rate", "kill_every", "database_restarts", "database_url", "keep")
-    same += ("restart_command", "patience", "url_lives")
     chatterers, seed, report = options["chatterers"], options["seed"], options["report"]
     conversations = options["conversations"]
     return Plan(
-        **{name: options[name] for name in same},
+        **{name: options[name] for name in _SAME},
         faults=faults,
         seed=random.randrange(10**6) if seed is None else seed,
         chatterers=conversations // 500 if chatterers is None else chatterers,
