@@ -29,7 +29,7 @@ PEOPLE = "protocolo"  # whoever is told one has been given to the team
 # How a customer is known, in percent of them.
 WITHOUT_NINTH_DIGIT, USER_ID_ONLY, PHONE_ONLY, OTHER_FORM_IN_ANSWER = 12, 5, 20, 10
 # What is sent instead of, or beside, the expected words, in percent of the messages.
-VOICES, IMAGES, UNSUPPORTED, REACTIONS, EDITS, TYPED_CHOICES = 3, 3, 1, 1, 1, 15
+UNSUPPORTED, REACTIONS, EDITS, TYPED_CHOICES = 1, 1, 1, 15
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,14 @@ class Customer:
     def _speak(self) -> None:
         """Says what comes next, then waits for an answer; not for ever."""
         self.turns -= 1
-        roll = self.rng.random() * PERCENT
+        roll, files = self.rng.random() * PERCENT, self.crowd.plan.files
         if self._is_by_chance("swapped") and self.turns > 0:
             self._say_two()
-        elif self.said and roll < VOICES:
+        elif self.said and roll < files / 2:
             self._say_file("audio", VOICE, {"voice": True})
-        elif self.said and roll < VOICES + IMAGES:
+        elif self.said and roll < files:
             self._say_file("image", IMAGE, {"caption": self._tagged("Veja a foto")})
-        elif self.said and roll < VOICES + IMAGES + UNSUPPORTED:
+        elif self.said and roll < files + UNSUPPORTED:
             self._say("unsupported", {"errors": [UNKNOWN_TYPE]})
         else:
             self._say_gesture(roll)

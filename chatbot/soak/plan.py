@@ -120,6 +120,7 @@ class Plan:
     database_restarts: int = 2
     chatterers: int = 0
     patience: float = 20.0
+    files: float = 6.0  # of the messages: voice notes and images
     url_lives: float = 20.0
     database_url: str = ""
     restart_command: str = ""

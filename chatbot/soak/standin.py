@@ -38,8 +38,7 @@ class StandIn:
 
     async def run(self) -> None:
         server = await serve(self._plan.graph_port, self.handle)
-        self.webhooks.start()
-        async with server:
+        async with self.webhooks, server:
             await server.serve_forever()
 
     async def handle(self, request: Request) -> Response:

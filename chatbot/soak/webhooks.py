@@ -52,8 +52,16 @@ class Webhooks:
         self._tasks: set[asyncio.Task[None]] = set()
         self.waiting = 0  # events that are not answered with 200 yet
 
-    def start(self) -> None:
+    async def __aenter__(self) -> Webhooks:
         self._tasks = {asyncio.create_task(self._work(link)) for link in self._links}
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for link in self._links:
+            await link.close()
 
     def put(self, event: Event, *, after: float = 0.0) -> None:
         if not event.tries:

@@ -68,7 +68,7 @@ async def serve(port: int, handle: Handler) -> asyncio.Server:
                 response = await handle(request)
                 writer.write(response.encoded())
                 await writer.drain()
-        writer.close()
+        await _close(writer)
 
     return await asyncio.start_server(
         connected, "127.0.0.1", port, limit=LARGEST_HEAD, backlog=1024
@@ -104,17 +104,17 @@ class Link:
             async with asyncio.timeout(timeout):
                 return await self._post(path, body, headers)
         except BaseException:
-            self.close()
+            await self.close()
             raise
 
-    def close(self) -> None:
+    async def close(self) -> None:
         if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+            writer, self._streams = self._streams[1], None
+            await _close(writer)
 
     async def _post(self, path: str, body: bytes, headers: dict[str, str]) -> int:
         if self._streams is None or self._streams[0].at_eof():
-            self.close()
+            await self.close()
             self._streams = await asyncio.open_connection(*self._address, limit=LARGEST_HEAD)
         reader, writer = self._streams
         host = f"{self._address[0]}:{self._address[1]}"
@@ -129,6 +129,12 @@ class Link:
         if "content-length" in headers:
             await reader.readexactly(int(headers["content-length"]))
         else:
-            self.close()  # its end is the end of the connection
+            await self.close()  # its end is the end of the connection
         if headers.get("connection", "").lower() == "close":
-            self.close()
+            await self.close()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()

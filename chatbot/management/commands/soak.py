@@ -21,7 +21,7 @@ from chatbot.soak.processes import free_port
 _SAME = (
     *("conversations", "turns", "at_once", "minutes", "settle_minutes", "web", "workers"),
     *("threads", "rate", "kill_every", "database_restarts", "database_url", "keep"),
-    *("restart_command", "patience", "url_lives"),
+    *("restart_command", "patience", "files", "url_lives"),
 )
 _FAULTS = "; ".join(f"{name}: {text}" for name, text in {**SHARES, **SPELLS}.items())
 
@@ -53,6 +53,7 @@ class Command(BaseCommand):
         add("--database-url", default="", help="An empty PostgreSQL database for the soak alone.")
         add("--restart-command", default="", help="Restarts the server of --database-url.")
         add("--patience", type=float, default=plan.patience, help="Of a customer, in seconds.")
+        add("--files", type=float, default=plan.files, help="Percent of the messages: files.")
         add("--url-lives", type=float, default=plan.url_lives, help="Seconds, of a file's address.")
         add("--seed", type=int, default=None)
         add("--report", default="", metavar="FILE", help="Every detail; JSON when it ends so.")
