@@ -75,6 +75,8 @@ class Soak:
 
     def _prepare(self) -> None:
         self._say("preparing the database")
+        if connection.introspection.table_names():
+            raise SoakFailed("The database is not empty. A soak needs one of its own.")
         call_command("migrate", verbosity=0, interactive=False)
         call_command("load_flows", verbosity=0, stdout=_Silent())
         for number in NUMBERS:

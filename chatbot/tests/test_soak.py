@@ -13,6 +13,10 @@ import sys
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connection
+
+from chatbot.tests.test_worker_crash import database_url
+from sessions_app.models import Channel, ChannelKind
 
 SHORT = (
     *("--conversations", "60", "--at-once", "40", "--turns", "2", "--seed", "7"),
@@ -22,6 +26,7 @@ SHORT = (
     *("--wait-lease", "8", "--wait-unconfirmed", "3", "--wait-periodic", "2"),
     *("--wait-call", "3", "--wait-pause", "3"),
 )
+ENVIRONMENT = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": ""}
 PATIENCE = 400  # seconds; far more than it takes
 
 
@@ -32,7 +37,7 @@ def test_soak_of_the_whole_program_loses_nothing(tmp_path):
     ended = subprocess.run(
         command,
         cwd=settings.BASE_DIR,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "DATABASE_URL": ""},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -45,6 +50,20 @@ def test_soak_of_the_whole_program_loses_nothing(tmp_path):
     assert kills.get("web process", 0) + kills.get("web master", 0) >= 1
     assert len(found["facts"]["restarts"]) == 1
     assert found["answers"]["200"] >= 60
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_soak_leaves_a_database_with_tables_alone():
+    before = set(connection.introspection.table_names())
+    command = [sys.executable, "manage.py", "soak", "--database-url", database_url()]
+    ended = subprocess.run(
+        command, cwd=settings.BASE_DIR, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert "The database is not empty" in ended.stderr
+    assert set(connection.introspection.table_names()) == before
+    assert not Channel.objects.filter(kind=ChannelKind.WHATSAPP_CLOUD).exists()
 
 
 @pytest.mark.parametrize(
