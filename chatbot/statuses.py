@@ -60,10 +60,10 @@ def _row_of(channel: Channel, item: StatusUpdate) -> MessageLog | None:
     match = _OURS.fullmatch(item.callback_data)
     if match is None:
         return None
-    # A queued row has no call of its own yet: the status is about an earlier try, which failed.
-    return (
-        ours.filter(pk=int(match[1]), provider_id="").exclude(status=MessageStatus.QUEUED).first()
-    )
+    # The id may have become known since the look above. A queued row has no call of its own yet:
+    # the status is about an earlier try, which failed.
+    known = ours.filter(pk=int(match[1]), provider_id__in=("", item.provider_id))
+    return known.exclude(status=MessageStatus.QUEUED).first()
 
 
 def _below(status: MessageStatus) -> Q:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chatbot.soak.evidence import Result, verdict
 
+CHAINED = ("The above exception was the direct cause", "During handling of the above exception")
 TRACEBACK = "Traceback (most recent call last):"
 INCIDENT = "INCIDENT"
 # Trouble of the database is injected; it is logged where it is met.
@@ -32,11 +33,21 @@ def read(files: Iterable[Path], *, expects_database_trouble: bool) -> Result:
 
 
 def _exceptions(lines: list[str]) -> Iterator[str]:
-    """The line that ends each traceback, without what varies."""
-    is_inside = False
+    """The line that ends each traceback, without what varies; of a chain only the last."""
+    last, is_inside = "", False
     for line in lines:
-        if line.strip() == TRACEBACK:
-            is_inside = True
-        elif is_inside and line and not line.startswith((" ", "\t")):
-            is_inside = False
-            yield re.sub(r"\d+", "N", re.sub(r"/[^\s\"]+", "…", line))[:160]
+        if not line or line.startswith((" ", "\t")):
+            continue
+        if line.startswith(CHAINED):
+            last = ""
+            continue
+        if last:
+            yield _without_numbers(last)
+        last = line if is_inside else ""
+        is_inside = line == TRACEBACK
+    if last:
+        yield _without_numbers(last)
+
+
+def _without_numbers(line: str) -> str:
+    return re.sub(r"\d+", "N", re.sub(r"/[^\s\"]+", "…", line))[:160]

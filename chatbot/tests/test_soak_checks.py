@@ -25,6 +25,10 @@ DATABASE_TROUBLE = (
     "Traceback (most recent call last):\n  File x\n"
     "django.db.utils.OperationalError: connection failed\n"
 )
+CHAINED_TROUBLE = (
+    "Traceback (most recent call last):\n  File x\nSendError: http_502: \n\n"
+    "During handling of the above exception, another exception occurred:\n\n"
+) + DATABASE_TROUBLE
 OTHER_TROUBLE = "Traceback (most recent call last):\n  File x\nKeyError: 'x'\n"
 
 
@@ -238,6 +242,8 @@ def test_what_people_have_needs_no_answer(run):
         ("all is well\n", False, True),
         (DATABASE_TROUBLE, True, True),
         (DATABASE_TROUBLE, False, False),
+        (CHAINED_TROUBLE, True, True),
+        (DATABASE_TROUBLE + OTHER_TROUBLE + DATABASE_TROUBLE, True, False),
         (OTHER_TROUBLE, True, False),
         ("ERROR INCIDENT: session 3 could not be given to people\n", True, False),
     ],
