@@ -32,13 +32,13 @@ def main() -> None:
 
 
 def _shorten(waits: dict[str, float]) -> None:
-    from chatbot import delivery, worker  # noqa: PLC0415  # after the lease is set
+    from chatbot import consequences, delivery, worker  # noqa: PLC0415  # after the lease is set
     from chatbot.channels import http  # noqa: PLC0415  # needs the settings
 
     if "unconfirmed" in waits:
         delivery.UNCONFIRMED_AFTER = timedelta(seconds=waits["unconfirmed"])
     if "pause" in waits:
-        delivery.PAUSE_FOR = timedelta(seconds=waits["pause"])
+        consequences.PAUSE_FOR = timedelta(seconds=waits["pause"])
     if "periodic" in waits:
         worker.PERIODIC_SECONDS = waits["periodic"]
     if "call" in waits:
