@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from chatbot.tests.test_worker_crash import database_url
+from chatbot.tests.processes import database_url
 from sessions_app.models import Channel, ChannelKind
 
 SHORT = (
