@@ -7,10 +7,11 @@ import hashlib
 import hmac
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from chatbot.soak import graph, shape
+from chatbot.soak import files, graph, shape
 from chatbot.soak.journal import Call, File, Journal, Said
 from chatbot.soak.limits import PAIR_BURST, PairLimit, Window
 from chatbot.soak.plan import ACCESS_TOKEN, APP_SECRET, BadPlan, Plan, faults_from
@@ -242,12 +243,15 @@ def test_calm_ends_the_faults(tmp_path, program):
     assert Meta(tmp_path, program, "100").run(scene) == [200, 200, 200]
 
 
-def test_the_address_of_a_file_expires_and_its_id_gives_another(tmp_path, program):
+def test_the_address_of_a_file_expires_and_its_id_gives_another(tmp_path, program, monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(files, "time", SimpleNamespace(monotonic=lambda: clock.now))
+
     async def scene(meta):
         found = meta.stand_in.crowd.add_file("image/png")
         path = found["url"].removeprefix(meta.plan.graph_url)
         assert (await meta.ask("GET", path, token="x")).status == 401
-        await asyncio.sleep(0.15)
+        clock.now = 21.0
         assert (await meta.ask("GET", path)).status == 404
         resolved = json.loads((await meta.ask("GET", f"/v26.0/{found['id']}")).body)
         content = await meta.ask("GET", resolved["url"].removeprefix(meta.plan.graph_url))
@@ -258,7 +262,7 @@ def test_the_address_of_a_file_expires_and_its_id_gives_another(tmp_path, progra
         )
         return meta.stand_in.journal.files[found["id"]]
 
-    file = Meta(tmp_path, program, url_lives=0.1).run(scene)
+    file = Meta(tmp_path, program, url_lives=20.0).run(scene)
     assert (file.resolved, file.fetched, file.expired) == (1, 1, 1)
 
 
