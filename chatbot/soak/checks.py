@@ -76,9 +76,15 @@ def answered(evidence: Evidence) -> Result:
             reason = _why_no_answer(evidence, row, asked)
             reasons[reason or "UNANSWERED"] += 1
             if not reason:
-                wrong.append(f"{wamid} ({one.kind}, session {row['session_id']}): no reply")
+                wrong.append(f"{wamid} ({one.kind}, {_circumstances(evidence, row)}): no reply")
     figures = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     return verdict("every message has its answer or a reason", figures, wrong)
+
+
+def _circumstances(evidence: Evidence, row: Row) -> str:
+    has_stepped = (row["session_id"], row["created_at"]) in evidence.stepped_at
+    step = "the flow made a step" if has_stepped else "no step"
+    return f"message {row['pk']} of session {row['session_id']}, epoch {row['epoch']}, {step}"
 
 
 def _asked_at(evidence: Evidence) -> Counter[tuple[int, datetime]]:

@@ -236,12 +236,14 @@ class Graph:
         call.wamid = f"wamid.nosso{len(self._journal.calls)}"
         seconds = latency(rng)
         is_hidden = fault in {"hang", "cut", "page"}
-        told = self._statuses.plan(call, customer, rng, after=seconds, is_hidden=is_hidden)
+        if is_hidden:
+            call.code, call.answered = fault, False
+        is_first = self._refusals[call.ours] == 0
+        told = self._statuses.plan(call, customer, rng, after=seconds, is_first=is_first)
         if not told.is_failing:
             heard = asyncio.get_running_loop()
             heard.call_later(seconds + 0.1, customer.hear, body, call.wamid)
         if is_hidden:
-            call.code, call.answered = fault, False
             return await self._end_badly(fault, rng)
         await told.before_answer()
         await asyncio.sleep(seconds)

@@ -48,11 +48,13 @@ class Statuses:
         self.is_calm = False
 
     def plan(
-        self, call: Call, customer: Customer, rng: random.Random, *, after: float, is_hidden: bool
+        self, call: Call, customer: Customer, rng: random.Random, *, after: float, is_first: bool
     ) -> Told:
-        """Decide and schedule. `after`: seconds until the answer of the call."""
+        """Decide and schedule. `after`: seconds until the answer of the call. Only a message that
+        was never refused fails afterwards: its tries are not used up by chance alone."""
+        is_hidden = not call.answered
         chance = _Chance(self._plan, rng, self._journal, is_calm=self.is_calm)
-        if call.ours not in self._has_failed and chance.of("failed"):
+        if is_first and call.ours not in self._has_failed and chance.of("failed"):
             self._has_failed.add(call.ours)
             self._fail(call, customer, rng, after)
             return Told(is_failing=True)
