@@ -68,6 +68,7 @@ class Soak:
         with self._processes():
             self._traffic()
             self._settle()
+            self._fleet.stop()  # what workers finish now belongs into the journal
             self._ask("/__journal", post=True)
         return self.facts
 
