@@ -20,7 +20,7 @@ from chatbot import failures, history, intake
 from chatbot.channels import transport_class
 from chatbot.channels.base import Content
 from chatbot.channels.inbound import Inbound, InboundMessage, Kind
-from chatbot.cleaning import clean_message
+from chatbot.cleaning import clean_item
 from chatbot.engine.messages import HandlerReturned, TimerFired
 from chatbot.happenings import ADVANCING_KINDS
 from chatbot.models import (
@@ -103,8 +103,8 @@ def receive(channel: Channel, items: Iterable[Inbound], *, now: datetime) -> Rec
 
     An item that the database refuses (`OperationalError`, `InterfaceError`) is rolled back, and
     later items of the same contact wait with it, so that nobody's messages change their order; all
-    others go on. Whatever else goes wrong with an item is kept as a FailedEvent. Never raises for
-    one item.
+    others go on. Whatever else goes wrong with an item is kept as a FailedEvent; one that cannot
+    even be kept is treated like one that the database refused. Never raises for one item.
     """
     receipt = Receipt()
     held: set[str] = set()
@@ -116,7 +116,7 @@ def receive(channel: Channel, items: Iterable[Inbound], *, now: datetime) -> Rec
             continue
         try:
             outcome = _receive_one(route, item, now=now)
-        except (OperationalError, InterfaceError):
+        except Exception:
             logger.exception("an item of channel %s could not be stored", channel.slug)
             receipt.unstored += 1
             held |= contact
@@ -128,6 +128,7 @@ def receive(channel: Channel, items: Iterable[Inbound], *, now: datetime) -> Rec
 
 def _receive_one(route: intake.Router, item: Inbound, *, now: datetime) -> str:
     """The name of the Receipt's field to count the item under."""
+    item = clean_item(item)
     channel = route.channel_of(item)
     if channel is None:
         failures.keep_item(item, channel=None, error=f"no channel for the number {item.account}")
@@ -136,7 +137,7 @@ def _receive_one(route: intake.Router, item: Inbound, *, now: datetime) -> str:
         return _guarded(item, channel, lambda: intake.handle(channel, item, now=now))
     if item.kind is Kind.GROUP_TEXT:
         return intake.keep_ignored(item, channel, "group message")
-    return _receive_message(_Place(channel, now), clean_message(item))
+    return _receive_message(_Place(channel, now), item)
 
 
 def _guarded(item: Inbound, channel: Channel, handle: Callable[[], str]) -> str:

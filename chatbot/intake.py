@@ -30,7 +30,6 @@ from chatbot.channels.inbound import (
     StatusUpdate,
     Unusable,
 )
-from chatbot.cleaning import clean, clean_text
 from chatbot.models import (
     Author,
     Direction,
@@ -203,7 +202,7 @@ def _receive_echo(channel: Channel, item: EchoMessage, *, now: datetime) -> str:
     )
     if sent.exists():  # under the session lock: nobody inserts it meanwhile
         return "duplicates"
-    text = clean_text(item.text or "")
+    text = item.text or ""
     row = MessageLog.objects.create(
         channel=channel,
         session=session,
@@ -212,7 +211,7 @@ def _receive_echo(channel: Channel, item: EchoMessage, *, now: datetime) -> str:
         identity=resolved.identity,
         kind=item.kind.value,
         text=text,
-        payload={**clean(item.payload), "from_phone": True},
+        payload={**item.payload, "from_phone": True},
         status=MessageStatus.SENT,
         provider_id=item.provider_id,
         provider_at=at,
@@ -251,12 +250,12 @@ def _set_preference(channel: Channel, item: MarketingPreference, *, now: datetim
     at = item.at or now
     lead = resolve_lead(
         addresses=scoped(item.sender.addresses, channel),
-        name=clean_text(item.sender.name),
+        name=item.sender.name,
         source=LeadSource.BOT,
         at=at,
     ).lead
     change = opt_out if item.opted_out else opt_in
-    change(lead, text=clean_text(item.detail), origin=channel.slug, at=at)
+    change(lead, text=item.detail, origin=channel.slug, at=at)
     return "stored"
 
 

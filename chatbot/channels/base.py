@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from chatbot.channels.content import Capabilities, Content, Option
 from chatbot.channels.degrade import degrade, merge
+from chatbot.cleaning import clean_text
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -75,9 +76,10 @@ class SendError(Exception):
         growth: float = 2.0,
         max_tries: int = 5,
     ) -> None:
-        super().__init__(f"{code}: {detail}")
-        self.code = code
-        self.detail = detail
+        # Providers quote what they were sent, and what they write is stored.
+        self.code = clean_text(code)
+        self.detail = clean_text(detail)
+        super().__init__(f"{self.code}: {self.detail}")
         self.retryable = retryable
         self.retry_after = retry_after
         self.scope = scope
