@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 
 from chatbot import delivery, flows_service, reprocessing
 from chatbot.forms import FlowForm, TriggerForm
-from chatbot.labels import KIND_LABELS
+from chatbot.labels import KIND_LABELS, why_failed
 from chatbot.models import (
     FailedEvent,
     FailedEventState,
@@ -356,7 +356,7 @@ class MessageLogAdmin(LogAdmin):
             {
                 "fields": [
                     "how_far",
-                    "error_detail",
+                    "explained",
                     "sent_at",
                     "delivered_at",
                     "read_at",
@@ -379,12 +379,20 @@ class MessageLogAdmin(LogAdmin):
                     "epoch",
                     "run_at",
                     "attempts",
+                    "error_detail",
                     "pricing",
                 ],
             },
         ),
     ]
-    readonly_fields = ["session_link", "moment", "kind_label", "shown_payload", "how_far"]
+    readonly_fields = [
+        "session_link",
+        "moment",
+        "kind_label",
+        "shown_payload",
+        "how_far",
+        "explained",
+    ]
     heavy = (*HEAVY_OF_SESSION, "payload", "pricing")
     actions = ["send_again"]
 
@@ -399,6 +407,10 @@ class MessageLogAdmin(LogAdmin):
     def how_far(self, message: MessageLog) -> str:
         code = f" ({message.error_code})" if message.error_code else ""
         return f"{message.get_status_display()}{code}"
+
+    @admin.display(description=_("what happened"))
+    def explained(self, message: MessageLog) -> str:
+        return why_failed(message, message.channel.kind)
 
     @admin.display(description=_("payload"))
     def shown_payload(self, message: MessageLog) -> SafeString:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from chatbot.channels import transport_class
 from chatbot.channels.inbound import Kind
+from chatbot.models import MessageLog
 
 KIND_LABELS: dict[str, str | Promise] = {
     Kind.TEXT: _("text"),
@@ -33,6 +35,16 @@ KIND_LABELS: dict[str, str | Promise] = {
     Kind.LIST: _("list"),
     Kind.TEMPLATE: _("message template"),
 }
+
+
+def why_failed(message: MessageLog, channel_kind: str) -> str:
+    """What happened to a message that was not delivered and what to do, with the code last; empty
+    while nothing did."""
+    if not message.error_code:
+        return ""
+    said = transport_class(channel_kind).explain(message.error_code, message.error_detail)
+    return f"{said.sentence} ({message.error_code})"
+
 
 # What a step's trace holds as codes. What is not here is an id, a label or a word of the flow.
 MATCH_LABELS: dict[str, Promise] = {

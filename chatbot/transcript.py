@@ -9,10 +9,12 @@ from datetime import date, datetime
 from typing import Any
 from zlib import crc32
 
+from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from chatbot.channels.inbound import Kind
+from chatbot.labels import why_failed
 from chatbot.models import Author, Direction, Media, MediaStatus, MessageLog, MessageStatus
 from sessions_app.models import Session
 
@@ -87,6 +89,7 @@ class Delivery:
     icon: str
     label: str
     reason: str = ""
+    detail: str = ""  # the provider's own words, for admins
 
 
 @dataclass(frozen=True)
@@ -146,21 +149,26 @@ class Transcript:
 
 def latest(sessions: Collection[Session], *, before: int | None = None) -> Transcript:
     """The last messages of these sessions (of one lead), or the last ones before an id."""
-    rows = MessageLog.objects.filter(session__in=sessions)
+    rows = _rows_of(sessions)
     if before is not None:
         rows = rows.filter(pk__lt=before)
-    newest = list(rows.select_related("author_user").order_by("-pk")[: PAGE + 1])
+    newest = list(rows.order_by("-pk")[: PAGE + 1])
     return _transcript(newest[:PAGE][::-1], has_earlier=len(newest) > PAGE)
 
 
 def news(session: Session, *, after: int) -> Transcript:
     """What was said after an id. Costs one statement when nothing was or only a status moved."""
-    mine = MessageLog.objects.filter(session=session).select_related("author_user")
+    mine = _rows_of([session])
     recent = list(mine.order_by("-pk")[:RECENT])[::-1]
     new = [row for row in recent if row.pk > after]
     if len(new) == RECENT:
         new = list(mine.filter(pk__gt=after).order_by("pk")[:PAGE])
     return _transcript(new, known=[row for row in recent if row.pk <= after], recent=recent)
+
+
+def _rows_of(sessions: Collection[Session]) -> QuerySet[MessageLog]:
+    rows = MessageLog.objects.filter(session__in=sessions).select_related("author_user")
+    return rows.annotate(channel_kind=F("channel__kind"))
 
 
 def _transcript(
@@ -367,11 +375,11 @@ DELIVERY_ICONS = {
 
 def _delivery(row: MessageLog) -> Delivery:
     status = MessageStatus(row.status)
-    reason = ""
+    reason = detail = ""
     if status == MessageStatus.FAILED:
-        code = f" ({row.error_code})" if row.error_code else ""
-        reason = f"{row.error_detail}{code}".strip()
-    return Delivery(row.pk, row.status, DELIVERY_ICONS[status], str(status.label), reason)
+        reason = why_failed(row, row.channel_kind)  # type: ignore[attr-defined]  # annotated
+        detail = "" if row.error_detail in reason else row.error_detail
+    return Delivery(row.pk, row.status, DELIVERY_ICONS[status], str(status.label), reason, detail)
 
 
 def _is_same_speaker(previous: MessageLog | None, row: MessageLog) -> bool:

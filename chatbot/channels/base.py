@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from chatbot.channels import explanation
 from chatbot.channels.content import Capabilities, Content, Option
 from chatbot.channels.degrade import degrade, merge
+from chatbot.channels.explanation import Explanation
 from chatbot.cleaning import clean_text
 
 if TYPE_CHECKING:
@@ -146,3 +148,9 @@ class Transport(ABC):
     def failure(self, code: str, detail: str = "") -> SendError:
         """What a code that came later, in a `failed` status, means; it is not raised."""
         return SendError(code, detail, retryable=False)
+
+    @classmethod
+    def explain(cls, code: str, detail: str = "") -> Explanation:
+        """An error code, the provider's or our own, in words for whoever reads the conversation.
+        `detail` is what is stored with the code."""
+        return explanation.explain(code, detail)

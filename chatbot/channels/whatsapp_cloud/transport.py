@@ -14,7 +14,8 @@ from django.http import HttpResponse, HttpResponseForbidden
 
 from chatbot.channels import http
 from chatbot.channels.base import Capabilities, Content, Recipient, SendError, Sent, Transport
-from chatbot.channels.whatsapp_cloud import errors, parsing, sending, signature
+from chatbot.channels.explanation import Explanation
+from chatbot.channels.whatsapp_cloud import errors, parsing, sending, sentences, signature
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -71,6 +72,10 @@ class WhatsAppCloud(Transport):
 
     def failure(self, code: str, detail: str = "") -> SendError:
         return errors.failure(code, detail)
+
+    @classmethod
+    def explain(cls, code: str, detail: str = "") -> Explanation:
+        return sentences.explain(code) or super().explain(code, detail)
 
     def _post(self, body: dict[str, Any]) -> http.Answer:
         token = self._credential("access_token")
