@@ -200,11 +200,12 @@ def _store(place: _Place, item: InboundMessage, failure: Exception | None = None
     session = _session_for(channel, resolved, item, locked, at=at)
     row = _insert_inbound(session, resolved, item, at=at, now=now)
     changed = _note(session, resolved, item, at=at, now=now)
+    changed += history.catch_up(session, row)
     turn = Turn(session, now=now, is_first_contact=resolved.created)
     if failure is not None:
         _fall_back(turn, item, row, failure)
     else:
-        _react(turn, resolved, item, at=at)
+        changed += _react(turn, resolved, item, at=at)
     turn.save(changed)
 
 
@@ -310,23 +311,25 @@ def _note(
     )
 
 
-def _react(turn: Turn, resolved: Resolved, item: InboundMessage, *, at: datetime) -> None:
-    """What the item makes happen, beyond being there."""
+def _react(turn: Turn, resolved: Resolved, item: InboundMessage, *, at: datetime) -> list[str]:
+    """What the item makes happen, beyond being there; returns what else of the session to save."""
     session = turn.session
     if item.kind in history.HISTORY_KINDS:
         target = history.target_of(session.channel, item)
-        if target is not None:
-            history.apply_to(target, item, at=at)
-        return
+        if target is None:
+            return history.note_early(session, item)
+        history.apply_to(target, item, at=at)
+        return []
     own_phone = intake.own_phone(item)
     if own_phone:
         link_identities(resolved.lead, intake.scoped(own_phone, session.channel), at=at)
     if session.owner != Owner.BOT or not session.is_live or not session.channel.is_active:
-        return
+        return []
     if item.kind is Kind.UNSUPPORTED:
         turn.say_once("too_big" if intake.is_too_big(item) else "unsupported")
     elif item.kind in ADVANCING_KINDS:
         turn.hear(item, at=at)
+    return []
 
 
 def _fall_back(turn: Turn, item: InboundMessage, row: MessageLog, failure: Exception) -> None:

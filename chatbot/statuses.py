@@ -7,8 +7,10 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q
 
+from chatbot import history
 from chatbot.channels import transport_for
 from chatbot.channels.inbound import StatusUpdate
 from chatbot.models import STATUS_RANK, Direction, MessageLog, MessageStatus
@@ -46,8 +48,9 @@ def apply_status(channel: Channel, item: StatusUpdate, *, now: datetime) -> bool
         rows.filter(**{f"{name}__isnull": True}).update(**{name: at})
     if item.pricing:
         rows.filter(pricing={}).update(pricing=item.pricing)
-    if not row.provider_id:
-        rows.filter(provider_id="").update(provider_id=item.provider_id)
+    if not row.provider_id and rows.filter(provider_id="").update(provider_id=item.provider_id):
+        with transaction.atomic():
+            history.catch_up_later(row)
     rows.filter(_below(status)).update(**_values(status, item))
     return True
 

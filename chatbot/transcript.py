@@ -348,13 +348,29 @@ def _text(row: MessageLog) -> str:
             return _("The customer reacted with %(emoji)s") % {"emoji": row.text or row.reaction}
         case Kind.EDIT:
             return _("The customer changed a message to: %(text)s") % {"text": row.text}
+        case Kind.SYSTEM if row.payload.get("system_type") == "identity_change":
+            return _of_identity_change(row.payload)
+        case Kind.SYSTEM:
+            return row.text or _word(row.payload, "body") or _without_text(row.kind)
     return row.text or _without_text(row.kind)
+
+
+def _of_identity_change(payload: dict[str, Any]) -> str:
+    phones = [
+        [f"+{address}" for scheme, address in payload.get(name, ()) if scheme == "phone"]
+        for name in ("old", "new")
+    ]
+    if not phones[1]:
+        return _("The customer has a new WhatsApp id. The conversation goes on with it.")
+    about = {"old": phones[0][0] if phones[0] else "?", "new": phones[1][0]}
+    return _("The customer changed their number from %(old)s to %(new)s.") % about
 
 
 def _without_text(kind: str) -> str:
     return {
         Kind.REACTION_REMOVED.value: _("The customer took a reaction back"),
         Kind.REVOKE.value: _("The customer deleted a message"),
+        Kind.SYSTEM.value: _("The customer opened the conversation"),
         Kind.UNSUPPORTED.value: _("A message of a kind that cannot be shown here"),
         Kind.ORDER.value: _("The customer sent an order"),
         Kind.FLOW_REPLY.value: _("The customer sent a form"),

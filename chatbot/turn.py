@@ -21,6 +21,7 @@ from chatbot.engine.state import Outcome, State
 from chatbot.engine.step import step
 from chatbot.facts import gather, with_tags
 from chatbot.happenings import happening_of
+from chatbot.history import early_of
 from chatbot.models import (
     Author,
     Direction,
@@ -109,6 +110,7 @@ class Turn:
         session.context = dict(context or {})
         session.current_state = ""
         session.flow_state = {
+            **early_of(session),
             "run": run.pk,
             "version": version_id,
             "epoch": session.epoch,
