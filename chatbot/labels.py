@@ -46,6 +46,19 @@ def why_failed(message: MessageLog, channel_kind: str) -> str:
     return f"{said.sentence} ({message.error_code})"
 
 
+# The provider's word for a message template that it holds back for now; kept in the row's payload.
+PACING = "pacing"
+PACING_LABELS: dict[str, Promise] = {
+    "held_for_quality_assessment": _("held back by WhatsApp while it checks the template"),
+    "paused": _("held back by WhatsApp: the template is paused"),
+}
+
+
+def pacing_of(message: MessageLog) -> str:
+    """Why an accepted message has not gone out yet; empty for one that goes at once."""
+    return str(PACING_LABELS.get(str(message.payload.get(PACING, "")), ""))
+
+
 # What a step's trace holds as codes. What is not here is an id, a label or a word of the flow.
 MATCH_LABELS: dict[str, Promise] = {
     "answer": _("answered"),

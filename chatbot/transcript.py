@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from chatbot.channels.inbound import Kind
-from chatbot.labels import why_failed
+from chatbot.labels import pacing_of, why_failed
 from chatbot.models import Author, Direction, Media, MediaStatus, MessageLog, MessageStatus
 from sessions_app.models import Session
 
@@ -391,7 +391,8 @@ DELIVERY_ICONS = {
 
 def _delivery(row: MessageLog) -> Delivery:
     status = MessageStatus(row.status)
-    reason = detail = ""
+    reason = pacing_of(row) if status == MessageStatus.SENT else ""
+    detail = ""
     if status == MessageStatus.FAILED:
         reason = why_failed(row, row.channel_kind)  # type: ignore[attr-defined]  # annotated
         detail = "" if row.error_detail in reason else row.error_detail

@@ -83,6 +83,8 @@ def _done(options: argparse.Namespace) -> Any:
     with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
         for tally in pool.imap_unordered(fuzzing.Work.do, work):
             whole.add(tally)
+            for failure in tally.failures:
+                _tell(f"FAILED {failure.index}: {failure.why}")
             seconds = time.monotonic() - began
             _tell(
                 f"{whole.bodies:>9,} of {options.count:,}  {whole.bodies / seconds:,.0f} a second  "
@@ -109,8 +111,6 @@ def _report(options: argparse.Namespace, tally: Any, wrong: Sequence[str] = ()) 
     )
     for outcome, number in sorted(tally.outcomes.items()):
         _tell(f"  {number:>9,}  {outcome}")
-    for failure in tally.failures[:20]:
-        _tell(f"FAILED {failure.index}: {failure.why}")
     for finding in wrong:
         _tell(f"WRONG {finding}")
     if memory > LARGEST:

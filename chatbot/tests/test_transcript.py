@@ -141,6 +141,14 @@ def test_a_failed_message_says_why(session):
     assert bubble.delivery.detail == "Receiver incapable"
 
 
+@pytest.mark.parametrize(("status", "is_shown"), [("sent", True), ("delivered", False)])
+def test_a_template_that_is_held_back_says_so_until_it_arrives(session, status, is_shown):
+    payload = {"pacing": "held_for_quality_assessment"}
+    recipes.outbound(session, kind="template", status=status, payload=payload)
+    (bubble,) = transcript.latest([session]).bubbles
+    assert bool(bubble.delivery.reason) == is_shown
+
+
 def test_what_our_own_refusal_says_is_not_said_twice(session):
     recipes.outbound(
         session,
