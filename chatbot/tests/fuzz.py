@@ -80,7 +80,7 @@ def _done(options: argparse.Namespace) -> Any:
         fuzzing.Work(options.what, options.seed, range(at, min(at + step, last)))
         for at in range(options.first, last, step)
     ]
-    with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
+    with multiprocessing.get_context("fork").Pool(options.jobs, _limit_memory) as pool:
         for tally in pool.imap_unordered(fuzzing.Work.do, work):
             whole.add(tally)
             for failure in tally.failures:
@@ -91,6 +91,11 @@ def _done(options: argparse.Namespace) -> Any:
                 f"{len(whole.failures)} failures"
             )
     return whole
+
+
+def _limit_memory() -> None:
+    """Whoever needs more gets a MemoryError, which names its body; a machine that swaps does not."""
+    resource.setrlimit(resource.RLIMIT_DATA, (LARGEST * 1024 * 1024,) * 2)
 
 
 def _show(options: argparse.Namespace) -> None:

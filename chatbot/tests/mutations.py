@@ -24,6 +24,7 @@ ANSWERS = PAYLOADS / "whatsapp_cloud_api_responses"
 BEGAN = 1_795_000_000  # November 2026; one second a body from here
 CROWD_EVERY = 4000  # one body in so many has very many items or a very long text
 CROWD = 1500
+ENOUGH = 3_000_000  # characters of such a crowd: no provider's body is larger
 LONG = 100_000
 PEOPLE = 40
 NUMBERS = ("100000000000001", "100000000000001", "100000000000002", "999999999999999")
@@ -323,7 +324,7 @@ def _crowd(rng: random.Random, document: Json) -> None:
         return
     items = rng.choice(lists)
     one = json.dumps(items[0])
-    for number in range(CROWD):
+    for number in range(min(CROWD, ENOUGH // len(one))):
         again = json.loads(one)
         if isinstance(again, dict) and rng.random() < 0.9:
             again["id"] = f"wamid.crowd.{rng.randrange(10**9)}.{number}"
@@ -384,7 +385,7 @@ def _copy(value: Json) -> Json:
 def as_bytes(rng: random.Random, document: Json) -> bytes:
     """JSON as one of several programs would write it."""
     is_ascii = rng.random() < 0.7
-    body = json.dumps(document, ensure_ascii=is_ascii, indent=rng.choice((None, None, 2)))
+    body = json.dumps(document, ensure_ascii=is_ascii, indent=rng.choice((*(None,) * 9, 2)))
     raw = body.encode("utf-8", "surrogatepass")
     return _LITERAL.sub(rb"\1", raw)
 
