@@ -94,7 +94,7 @@ def _done(options: argparse.Namespace) -> Any:
 
 
 def _limit_memory() -> None:
-    """Whoever needs more gets a MemoryError, which names its body; a machine that swaps does not."""
+    """Whoever needs more gets a MemoryError, and the run names its body."""
     resource.setrlimit(resource.RLIMIT_DATA, (LARGEST * 1024 * 1024,) * 2)
 
 
