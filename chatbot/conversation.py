@@ -33,6 +33,7 @@ from chatbot.models import (
     TaskKind,
 )
 from chatbot.outbox import rows_for
+from chatbot.sendable import why_not
 from chatbot.sentences import sentence
 from chatbot.silence import is_over
 from chatbot.trouble import QUERY_CANCELED, is_transient, sqlstate
@@ -409,16 +410,9 @@ def _check_reply(session: Session, content: Content, at: datetime) -> None:
         )
     if content.kind == "text" and not content.text.strip():
         raise ReplyRefused(_("Write something first."), code="empty", status=400)
-    if content.kind != "template" and not session.window_is_open(at):
-        raise ReplyRefused(
-            _(
-                "The customer last wrote more than 24 hours ago: WhatsApp accepts only a message "
-                "template now. Wait for the customer to write, or send a template."
-            ),
-            code="window_closed",
-        )
-    if session.identity is None:
-        raise ReplyRefused(_("There is no address to answer to."), code="no_address")
+    refusal = why_not(session, kind=content.kind, at=at, template=content.template)
+    if refusal is not None:
+        raise ReplyRefused(refusal.sentence, code=refusal.code)
 
 
 def _mark_read(session: Session, at: datetime) -> None:

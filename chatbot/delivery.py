@@ -8,27 +8,39 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from chatbot.channels import transport_for
-from chatbot.channels.base import Recipient, SendError, Sent, Transport
+from chatbot.channels import transport_class, transport_for
+from chatbot.channels.base import Meaning, Recipient, SendError, Sent, Transport
+from chatbot.consequences import follow, resume_channel, stops_channel
 from chatbot.intake import ScopedAddress
 from chatbot.leases import LEASE, claim, free
 from chatbot.models import Author, Direction, MessageLog, MessageStatus
+from chatbot.other_form import OTHER_FORM, untried_form
 from chatbot.outbox import content_from
+from chatbot.pace import (
+    NoSlot,
+    Slot,
+    may_send,
+    note_success,
+    note_trouble,
+    reserve,
+    wait,
+    wait_almost,
+)
+from chatbot.sendable import why_not
 from chatbot.statuses import UNCONFIRMED
 from chatbot.wake import wake_workers
-from leads.models import Identity
 from leads.services import link_identities
-from sessions_app.models import Channel, Owner, Session
+from sessions_app.models import Owner, Session
 from sessions_app.services import lock_session
 from users.errors import DomainError
 from users.models import User
@@ -37,8 +49,7 @@ logger = logging.getLogger(__name__)
 
 STALE_AFTER = timedelta(minutes=15)  # an answer of the bot that is older helps nobody any more
 UNCONFIRMED_AFTER = timedelta(minutes=2)
-PAUSE_FOR = timedelta(minutes=5)  # a channel that must be mended is tried again after this long
-UNREACHABLE = frozenset({"131026"})  # no WhatsApp at this address
+RECORDED_WITHIN = LEASE.total_seconds() * 0.75  # seconds; later a status or a person settles it
 WAITING = (MessageStatus.QUEUED, MessageStatus.SENDING)
 
 
@@ -49,10 +60,10 @@ class CannotSendAgain(DomainError):
 # --- What is due -------------------------------------------------------------------------------
 
 
-def due(now: datetime) -> QuerySet[MessageLog]:
-    """Free `queued` rows whose turn it is. Within a session the earlier row holds back the later
-    ones; a bot row of an older epoch holds back nothing and is due at once, since it is only
-    marked."""
+def due(now: datetime, *, without: Collection[int] = ()) -> QuerySet[MessageLog]:
+    """Free `queued` rows whose turn it is, but for the channels in `without`. Within a session the
+    earlier row holds back the later ones; a bot row of an older epoch holds back nothing and is due
+    at once, since it is only marked. A channel that may not send now gives no row."""
     stale = Q(author=Author.BOT) & ~Q(epoch=F("session__epoch"))
     earlier = (
         MessageLog.objects.filter(
@@ -61,50 +72,136 @@ def due(now: datetime) -> QuerySet[MessageLog]:
         .exclude(stale, status=MessageStatus.QUEUED)
         .order_by()
     )
+    its_turn = Q(run_at__lte=now) & ~Exists(earlier) & may_send(now) & ~Q(channel__in=without)
     return (
         MessageLog.objects.filter(status=MessageStatus.QUEUED)
         .filter(free(now))
-        .filter(stale | Q(run_at__lte=now) & ~Exists(earlier))
-        .exclude(Q(channel__paused_until__gt=now) & ~stale)
+        .filter(stale | its_turn)
+        .annotate(epoch_now=F("session__epoch"))
         .select_related("channel")
         .order_by("run_at", "id")
     )
 
 
-def claim_due(*, limit: int, now: datetime) -> list[MessageLog]:
+def claim_due(*, limit: int, now: datetime, without: Collection[int] = ()) -> list[MessageLog]:
     """Lease up to `limit` due rows, at most one a session."""
-    return claim(due(now), limit=limit, now=now)
+    return claim(due(now, without=without), limit=limit, now=now)
+
+
+def with_slots(
+    rows: Sequence[MessageLog], *, now: datetime
+) -> list[tuple[MessageLog, Slot | None]]:
+    """The claimed rows that may go soon, each with its slot; the lease of the others is given
+    back. One short transaction a channel."""
+    by_channel: dict[int, list[MessageLog]] = {}
+    for row in rows:
+        by_channel.setdefault(row.channel_id, []).append(row)
+    going: list[tuple[MessageLog, Slot | None]] = []
+    for mine in by_channel.values():
+        going += [(row, None) for row in mine if not _needs_slot(row)]
+        calling = [row for row in mine if _needs_slot(row)]
+        slots = reserve(mine[0].channel, wanted=len(calling), now=now) if calling else []
+        going += zip(calling, slots, strict=False)
+        for row in calling[len(slots) :]:
+            _leave(row)
+    return going
+
+
+def _needs_slot(row: MessageLog) -> bool:
+    """Will there be a call to a provider? None is made for what is only marked."""
+    is_silenced = row.author == Author.BOT and row.epoch != row.epoch_now  # type: ignore[attr-defined]  # annotated by due()
+    return not is_silenced and not row.channel.is_simulator
 
 
 # --- One row -----------------------------------------------------------------------------------
 
 
-def deliver(row: MessageLog) -> str:
+def deliver(row: MessageLog, slot: Slot | None = None) -> str:
     """Send one claimed row and record what became of it; returns its new status.
 
-    `row.locked_until` is the lease that `claim_due` gave. Raises only for trouble of the database.
+    `row.locked_until` is the lease that `claim_due` gave; `slot` when it may go (None: look for
+    one). Raises only for trouble of the database.
     """
-    _pace(row.channel)
-    begun = _begin(row, now=timezone.now())
-    if begun is None:
-        return _status_of(row)
-    message, transport = begun
-    identity = message.identity
     try:
-        if identity is None:
-            raise SendError("no_address", "the address was erased", retryable=False)
-        to = Recipient(identity.scheme, identity.send_to)
-        sent = transport.send(to, content_from(message), callback_data=message.callback_data)
+        slot = wait_almost(row.channel, slot) if _needs_slot(row) else None
+        begun = _begin(row, now=timezone.now())
+        if begun is None:
+            return _status_of(row)
+        _send(*begun, slot)
+    except NoSlot:
+        _leave(row)
+    return _status_of(row)
+
+
+def _send(message: MessageLog, transport: Transport, slot: Slot | None) -> None:
+    """The call, and its outcome recorded: the answer is known nowhere else, so trouble of the
+    database is waited out."""
+    try:
+        to = _recipient(message)
+        content = content_from(message)
+        if slot is not None:
+            slot = _on_time(message, slot)
+        sent = transport.send(to, content, callback_data=message.callback_data)
     except SendError as error:
-        _record_failure(message, error, now=timezone.now())
+        failure = error
+    except NoSlot:
+        raise
     except Exception as error:
         # Our own mistake while building the call or reading its answer: it may have gone out.
         logger.exception("sending message %s raised", message.pk)
-        unknown = SendError("internal", type(error).__name__, retryable=False, uncertain=True)
-        _record_failure(message, unknown, now=timezone.now())
+        failure = SendError("internal", type(error).__name__, retryable=False, uncertain=True)
     else:
-        _record_sent(message, sent, now=timezone.now())
-    return _status_of(row)
+        _persistently(lambda: _record_success(message, sent, slot))
+        return
+    _persistently(lambda: _record_failure(message, failure, now=timezone.now()))
+
+
+def _persistently(record: Callable[[], None]) -> None:
+    """`record`, again while the database cannot be reached, as long as the row is still ours."""
+    until = monotonic() + RECORDED_WITHIN
+    while True:
+        try:
+            return record()
+        except (OperationalError, InterfaceError):
+            if connection.in_atomic_block or monotonic() > until:
+                raise
+            logger.warning("the outcome of a call cannot be recorded yet: trying again")
+            connection.close()
+            sleep(0.5)
+
+
+def _record_success(message: MessageLog, sent: Sent, slot: Slot | None) -> None:
+    now = timezone.now()
+    _record_sent(message, sent, now=now)
+    if note_success(message.channel, slot, now=now):
+        resume_channel(message.channel)
+
+
+def _recipient(message: MessageLog) -> Recipient:
+    """To the form of the number that reached them last; the other form once, if that failed."""
+    identity = message.identity
+    if identity is None:
+        raise SendError("no_address", "the address was erased", retryable=False)
+    return Recipient(identity.scheme, message.payload.get(OTHER_FORM) or identity.send_to)
+
+
+def _on_time(message: MessageLog, slot: Slot) -> Slot:
+    """The slot, or another when what came before took too long; without one the row goes back."""
+    try:
+        return wait(message.channel, slot)
+    except NoSlot:
+        mine = MessageLog.objects.filter(
+            pk=message.pk, status=MessageStatus.SENDING, attempts=message.attempts
+        )
+        mine.update(**_again(message, at=timezone.now(), burn=False))
+        raise
+
+
+def _leave(row: MessageLog) -> None:
+    """Give back the lease: somebody else may have the row."""
+    MessageLog.objects.filter(
+        pk=row.pk, status=MessageStatus.QUEUED, locked_until=row.locked_until
+    ).update(locked_until=None)
 
 
 def deliver_session(session_id: int) -> int:
@@ -202,6 +299,8 @@ def _begin(row: MessageLog, *, now: datetime) -> tuple[MessageLog, Transport] | 
     mine = MessageLog.objects.filter(
         pk=row.pk, status=MessageStatus.QUEUED, locked_until=row.locked_until
     )
+    if verdict is None:
+        verdict = _pair_verdict(message, session, now=now)
     if verdict is not None:
         mine.update(**verdict)
         return None
@@ -213,6 +312,7 @@ def _begin(row: MessageLog, *, now: datetime) -> tuple[MessageLog, Transport] | 
     if going != 1:
         return None
     message.attempts += 1
+    _take_from_pair(message, session, now=now)
     return message, transport_for(message.channel)
 
 
@@ -225,12 +325,27 @@ def _verdict(message: MessageLog, session: Session, *, now: datetime) -> dict[st
         return {"locked_until": None}
     if is_bot and now - message.created_at > STALE_AFTER:
         return _failed("stale", _("It waited too long: the conversation has gone on."), now)
-    if message.kind != "template" and not session.window_is_open(now):
-        advice = _(
-            "The 24-hour window has closed. Send a message template, or wait for the customer."
-        )
-        return _failed("window_closed", advice, now)
-    return None
+    refusal = why_not(session, kind=message.kind, at=now, template=message.payload.get("template"))
+    return None if refusal is None else _failed(refusal.code, refusal.sentence, now)
+
+
+def _pair_verdict(message: MessageLog, session: Session, *, now: datetime) -> dict[str, Any] | None:
+    """Later, when this customer has been sent as many messages as the provider lends."""
+    limits = transport_class(message.channel.kind).capabilities
+    if not limits.pair_seconds or session.pair_free_at is None:
+        return None
+    lent = timedelta(seconds=limits.pair_seconds * (limits.pair_burst - 1))
+    free_at = session.pair_free_at - lent
+    return {"run_at": free_at, "locked_until": None} if free_at > now else None
+
+
+def _take_from_pair(message: MessageLog, session: Session, *, now: datetime) -> None:
+    """One message more to this customer, under the session lock."""
+    limits = transport_class(message.channel.kind).capabilities
+    if limits.pair_seconds:
+        used_up_to = max(session.pair_free_at or now, now)
+        session.pair_free_at = used_up_to + timedelta(seconds=limits.pair_seconds)
+        session.save(update_fields=["pair_free_at"])
 
 
 def _is_held_back(message: MessageLog, session: Session) -> bool:
@@ -292,24 +407,24 @@ def _record_failure(message: MessageLog, error: SendError, *, now: datetime) -> 
         pk=message.pk, status=MessageStatus.SENDING, attempts=message.attempts
     )
     said = {"error_code": error.code[:40], "error_detail": error.detail[:500]}
+    is_outage = error.meaning == Meaning.OUTAGE and note_trouble(
+        message.channel, reason=error.code, now=now
+    )
+    delay = timedelta(seconds=error.delay(message.attempts) * _jitter())
+    follow(message, error, until=now + delay, now=now)
     if error.uncertain:
         logger.warning("message %s: nobody knows whether it went out (%s)", message.pk, error.code)
         rows.update(**said)
-    elif error.is_stop and error.scope in {"account", "number"}:
-        logger.error("channel %s is paused: %s", message.channel.slug, error)
-        _pause(message.channel, error, until=now + PAUSE_FOR)
+    elif stops_channel(error):
         rows.update(**_again(message, at=now, burn=False), **said)
-    elif error.retryable and message.attempts < error.max_tries:
-        wait = timedelta(seconds=error.delay(message.attempts) * _jitter())
-        if error.scope in {"account", "number"}:
-            _pause(message.channel, error, until=now + wait)
-        rows.update(**_again(message, at=now + wait), **said)
+    elif error.retryable and (is_outage or message.attempts < error.max_tries):
+        rows.update(**_again(message, at=now + delay, burn=not is_outage), **said)
+    elif other := untried_form(message, error):
+        payload = {**message.payload, OTHER_FORM: other}
+        rows.update(**_again(message, at=now), **said, payload=payload)
     else:
         logger.warning("message %s was not accepted: %s", message.pk, error)
         rows.update(**_failed(error.code, error.detail, now))
-    if error.code in UNREACHABLE and message.identity is not None:
-        reached = Identity.objects.filter(pk=message.identity.pk, unreachable_at=None)
-        reached.update(unreachable_at=now)
 
 
 def _jitter() -> float:
@@ -324,45 +439,5 @@ def _again(message: MessageLog, *, at: datetime, burn: bool = True) -> dict[str,
     return values
 
 
-def _pause(channel: Channel, error: SendError, *, until: datetime) -> None:
-    """Send nothing more on this channel before `until`; a longer pause is left alone."""
-    longer = Q(paused_until__gt=until)
-    Channel.objects.filter(pk=channel.pk).exclude(longer).update(
-        paused_until=until, pause_reason=str(error)[:300]
-    )
-
-
 def _status_of(row: MessageLog) -> str:
     return MessageLog.objects.values_list("status", flat=True).get(pk=row.pk)
-
-
-# --- Pace --------------------------------------------------------------------------------------
-
-
-class _Pace:
-    """At most so many calls a second for one channel in this process: a bucket that fills as time
-    goes."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._next: dict[int, float] = {}
-
-    def wait_seconds(self, channel: Channel) -> float:
-        """Take the next place in the queue; how long until it is reached."""
-        step = 1.0 / max(1, channel.rate_per_second)
-        with self._lock:
-            now = monotonic()
-            at = max(now, self._next.get(channel.pk, now))
-            self._next[channel.pk] = at + step
-            return at - now
-
-
-_pacing = _Pace()
-
-
-def _pace(channel: Channel) -> None:
-    if channel.is_simulator:
-        return
-    wait = _pacing.wait_seconds(channel)
-    if wait > 0:
-        sleep(min(wait, LEASE.total_seconds() / 4))

@@ -13,7 +13,9 @@ from django.db.models import Q
 from chatbot import history
 from chatbot.channels import transport_for
 from chatbot.channels.inbound import StatusUpdate
+from chatbot.consequences import follow, stops_channel
 from chatbot.models import STATUS_RANK, Direction, MessageLog, MessageStatus
+from chatbot.other_form import OTHER_FORM, learn_form, untried_form
 from sessions_app.models import Channel
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ _TIMES = {
     MessageStatus.PLAYED: ("played_at", "read_at", "delivered_at"),
     MessageStatus.FAILED: ("failed_at",),
 }
+ARRIVED = frozenset({MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.PLAYED})
 _OURS = re.compile(r"m([0-9]{1,18})")
 
 
@@ -52,6 +55,8 @@ def apply_status(channel: Channel, item: StatusUpdate, *, now: datetime) -> bool
         with transaction.atomic():
             history.catch_up_later(row)
     rows.filter(_below(status)).update(**_values(status, item))
+    if status in ARRIVED:
+        learn_form(row)
     return True
 
 
@@ -89,21 +94,28 @@ def _values(status: MessageStatus, item: StatusUpdate) -> dict[str, Any]:
 
 
 def _send_again(channel: Channel, row: MessageLog, item: StatusUpdate, *, now: datetime) -> bool:
-    """The provider took the message, then says that it did not go out for a passing reason: back to
-    the outbox, later. Safe, since `failed` means not delivered; only from `sent` or before, and not
-    for ever."""
+    """The provider took the message, then says that it did not go out for a reason that may pass,
+    or that nobody is at this form of the number: back to the outbox. Safe, since `failed` means not
+    delivered; only from `sent` or before, and not for ever."""
     error = transport_for(channel).failure(item.error_code, item.error_detail)
-    if not error.retryable or row.attempts >= error.max_tries:
+    delay = timedelta(seconds=error.delay(row.attempts))
+    row.channel = channel
+    follow(row, error, until=now + delay, now=now)
+    payload = row.payload
+    if other := untried_form(row, error):
+        payload, delay = {**payload, OTHER_FORM: other}, timedelta()
+    elif not (error.retryable or stops_channel(error)) or row.attempts >= error.max_tries:
         return False
     logger.warning("message %s failed with %s after sending: again later", row.pk, item.error_code)
     again = MessageLog.objects.filter(
         pk=row.pk, status__in=(MessageStatus.SENDING, MessageStatus.SENT)
     ).update(
         status=MessageStatus.QUEUED,  # writer: guarded by the status above
-        run_at=now + timedelta(seconds=error.delay(row.attempts)),
+        run_at=now + delay,
         locked_until=None,
         provider_id="",
         sent_at=None,
+        payload=payload,
         error_code=item.error_code[:40],
         error_detail=item.error_detail[:500],
     )

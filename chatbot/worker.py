@@ -9,9 +9,10 @@ import select
 import signal
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 
@@ -28,6 +29,7 @@ from chatbot import delivery, tasks
 from chatbot.expiry import expire_sessions
 from chatbot.models import MessageLog, Task, Worker
 from chatbot.wake import CHANNEL
+from sessions_app.models import Channel, ChannelKind
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,9 @@ DEAD_AFTER = timedelta(days=1)  # a worker that said nothing for so long is forg
 class WorkerLoop:
     """Claims what is due for as many threads as are free, until it is told to stop.
 
+    Tasks (files, requests of flows) get at most half of the threads, and one channel at most three
+    quarters of them while there are others: what is slow delays itself and nobody else.
+
     Stopping: nothing new is claimed, what is under way is finished. What a kill leaves behind is
     free again when its lease ends, except one row a thread that may be `sending`.
     """
@@ -49,7 +54,7 @@ class WorkerLoop:
         self._threads = threads
         self._stop = threading.Event()
         self._wake = threading.Event()
-        self._busy: set[Future[Any]] = set()
+        self._busy: dict[Future[Any], Any] = {}
         self._lock = threading.Lock()
 
     def run(self) -> None:
@@ -86,33 +91,47 @@ class WorkerLoop:
 
     def _claim(self, pool: ThreadPoolExecutor) -> bool:
         """Hand out what is due; False when there was nothing, or no thread to do it."""
-        free = self._threads - self._count_busy()
+        busy = self._busy_rows()
+        free = self._threads - len(busy)
         if free <= 0:
             return False
         now = timezone.now()
-        rows: list[MessageLog] = delivery.claim_due(limit=free, now=now)
-        for row in rows:
-            self._submit(pool, delivery.deliver, row)
-        left = free - len(rows)
-        later: list[Task] = tasks.claim_due(limit=left, now=now) if left else []
+        rows = delivery.claim_due(limit=free, now=now, without=self._full_channels(busy))
+        for row, slot in delivery.with_slots(rows, now=now):
+            self._submit(pool, delivery.deliver, row, slot)
+        left = min(free - len(rows), self._threads_for_tasks(busy))
+        later: list[Task] = tasks.claim_due(limit=left, now=now) if left > 0 else []
         for task in later:
             self._submit(pool, tasks.run_task, task)
         return bool(rows or later)
 
-    def _submit(self, pool: ThreadPoolExecutor, work: Callable[[Any], Any], row: Any) -> None:
-        future = pool.submit(_in_thread, work, row)
+    def _full_channels(self, busy: list[Any]) -> list[int]:
+        """The channels that have as many threads as one may have while others wait."""
+        most = max(1, self._threads * 3 // 4)
+        counts = Counter(row.channel_id for row in busy if isinstance(row, MessageLog))
+        full = [channel for channel, count in counts.items() if count >= most]
+        others = Channel.objects.active().exclude(kind=ChannelKind.SIMULATOR).exclude(pk__in=full)
+        return full if full and others.exists() else []
+
+    def _threads_for_tasks(self, busy: list[Any]) -> int:
+        return max(1, self._threads // 2) - sum(isinstance(row, Task) for row in busy)
+
+    def _submit(
+        self, pool: ThreadPoolExecutor, work: Callable[..., Any], row: Any, *more: Any
+    ) -> None:
+        future = pool.submit(_in_thread, work, row, *more)
         with self._lock:
-            self._busy.add(future)
+            self._busy[future] = row
         future.add_done_callback(self._done)
 
     def _done(self, future: Future[Any]) -> None:
         with self._lock:
-            self._busy.discard(future)
+            self._busy.pop(future, None)
         self._wake.set()  # the next row of the same conversation may be due now
 
-    def _count_busy(self) -> int:
+    def _busy_rows(self) -> list[Any]:
         with self._lock:
-            return len(self._busy)
+            return list(self._busy.values())
 
     def _beat(self, started: Any) -> None:
         now = timezone.now()
@@ -128,13 +147,19 @@ class WorkerLoop:
             logger.warning("the worker could not sign off: the database cannot be used")
 
 
+PERIODIC: tuple[Callable[[datetime], Any], ...] = (
+    lambda now: expire_sessions(now=now),
+    lambda now: delivery.settle_unconfirmed(now=now),
+)
+
+
 def periodic() -> None:
     """What is due from time to time; each part on its own, so that one failing does not stop the
     other."""
     now = timezone.now()
-    for work in (lambda: expire_sessions(now=now), lambda: delivery.settle_unconfirmed(now=now)):
+    for work in PERIODIC:
         try:
-            work()
+            work(now)
         except (OperationalError, InterfaceError):
             raise
         except Exception:
@@ -151,11 +176,11 @@ def stop_on_signals(loop: WorkerLoop) -> None:
     signal.signal(signal.SIGINT, stop)
 
 
-def _in_thread(work: Callable[[Any], Any], row: Any) -> None:
+def _in_thread(work: Callable[..., Any], row: Any, *more: Any) -> None:
     """One piece of work in a thread of the pool, with a connection that is still good."""
     close_old_connections()
     try:
-        work(row)
+        work(row, *more)
     except (OperationalError, InterfaceError):
         logger.exception("the database failed while %s was under way", row)
         connection.close()

@@ -41,6 +41,13 @@ def phone_variants(digits: str) -> tuple[str, ...]:
     return (number,)
 
 
+def other_form(digits: str) -> str | None:
+    """The other form of the same line, where it has two: nobody can tell which one WhatsApp
+    uses."""
+    given = _NOT_DIGITS.sub("", digits)
+    return next((form for form in phone_variants(given) if form != given), None)
+
+
 def parse_typed(text: str) -> str | None:
     """The number in what a person in Brazil typed, as E.164; None when there is no valid one.
 

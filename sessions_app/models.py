@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.db import models
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 CREDENTIALS = ("app_secret", "previous_app_secret", "verify_token", "access_token")
+WINDOW_MARGIN = timedelta(minutes=1)
 LONG_SECRET = 16  # of a shorter one no part is shown
 
 
@@ -290,5 +291,8 @@ class Session(models.Model):
         return self.ended_at is None
 
     def window_is_open(self, at: datetime) -> bool:
-        """May free text be sent at `at`? True on channels that have no service window."""
-        return self.window_expires_at is None or at < self.window_expires_at
+        """May free text be sent at `at`? True on channels that have no service window.
+
+        It closes a minute early: the clock is the provider's, and a message takes its time.
+        """
+        return self.window_expires_at is None or at < self.window_expires_at - WINDOW_MARGIN

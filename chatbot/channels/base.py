@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
 from chatbot.channels import explanation
@@ -24,6 +25,7 @@ __all__ = [
     "Capabilities",
     "Content",
     "Malformed",
+    "Meaning",
     "Option",
     "Recipient",
     "SendError",
@@ -48,6 +50,21 @@ class Malformed(Exception):
     """The body was proven but cannot be parsed at all; kept as a FailedEvent with its raw bytes."""
 
 
+class Meaning(StrEnum):
+    """What a failure tells about more than its message."""
+
+    OUTAGE = "outage"  # the provider is not there: not reached, or failing by itself
+    THROTTLE = "throttle"  # faster than the provider allows, in the error's scope
+    UNREACHABLE = "unreachable"  # nobody at this address
+    OPTED_OUT = "opted_out"  # this person wants no marketing
+    TOKEN = "token"  # noqa: S105  # the access token is not accepted
+    ACCOUNT = "account"  # the account is restricted
+    PAYMENT = "payment"
+    NUMBER = "number"  # the sending number may not send
+    SPAM = "spam"  # too many people complained
+    TEMPLATE = "template"  # the message template is stopped
+
+
 class SendError(Exception):
     """The provider refused, or could not be reached before anything was sent.
 
@@ -60,6 +77,7 @@ class SendError(Exception):
         the queue, burn no try. A throttle has the same scope but is retryable instead.
     needs_operator: a person should be told, whatever becomes of the message.
     growth, max_tries: each wait is `growth` times the last; after `max_tries` it has failed.
+    meaning: what the trouble is about, where that matters beyond this message (see Meaning).
 
     Exactly one of retryable, uncertain, is_stop may be true; if none is, the message has failed.
     """
@@ -77,6 +95,7 @@ class SendError(Exception):
         needs_operator: bool = False,
         growth: float = 2.0,
         max_tries: int = 5,
+        meaning: Meaning | None = None,
     ) -> None:
         # Providers quote what they were sent, and what they write is stored.
         self.code = clean_text(code)
@@ -90,6 +109,7 @@ class SendError(Exception):
         self.needs_operator = needs_operator or is_stop
         self.growth = growth
         self.max_tries = max_tries
+        self.meaning = meaning
 
     def delay(self, tries: int) -> float:
         """Seconds to wait after this many tries (1 after the first), without jitter."""

@@ -54,3 +54,7 @@ class Capabilities:
     templates: bool = False
     mark_read: bool = False
     service_window_hours: int | None = None
+    # One message every so many seconds to the same person, of which `pair_burst` may be borrowed
+    # at once; 0: no such limit.
+    pair_seconds: float = 0.0
+    pair_burst: int = 1

@@ -20,7 +20,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util import Retry
 
-from chatbot.channels.base import SendError
+from chatbot.channels.base import Meaning, SendError
 
 TIMEOUT = (3.0, 10.0)  # seconds to connect, and between bytes of the answer
 LONGEST_ANSWER = 1024 * 1024
@@ -167,16 +167,20 @@ def _new_session() -> requests.Session:
 def _failure(error: Exception, hidden: Iterable[str]) -> SendError:
     detail = redact(f"{type(error).__name__}: {error}", hidden)
     if _was_never_sent(error):
-        return SendError("connection", detail, retryable=True)
+        return SendError("connection", detail, retryable=True, meaning=Meaning.OUTAGE)
     if isinstance(error, requests.Timeout):
-        return SendError("timeout", detail, retryable=False, uncertain=True)
+        return _uncertain("timeout", detail)
     if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
         return SendError("request", detail, retryable=False)
     if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
-        return SendError("cut", detail, retryable=False, uncertain=True)
+        return _uncertain("cut", detail)
     if isinstance(error, requests.exceptions.ContentDecodingError):
-        return SendError("cut", detail, retryable=False, uncertain=True)
+        return _uncertain("cut", detail)
     return SendError("request", detail, retryable=False)
+
+
+def _uncertain(code: str, detail: str) -> SendError:
+    return SendError(code, detail, retryable=False, uncertain=True, meaning=Meaning.OUTAGE)
 
 
 def _was_never_sent(error: Exception) -> bool:

@@ -19,7 +19,7 @@ from django.test import Client
 from chatbot import verification
 from chatbot.models import FailedEvent, MessageLog
 from chatbot.tests import stage
-from chatbot.tests.test_worker_crash import database_url
+from chatbot.tests.processes import database_url
 from chatbot.tests.webhook import body_of, post, sign, text
 from leads.models import Lead
 from sessions_app.models import Session

@@ -240,6 +240,76 @@ def test_an_answer_after_that_still_counts(davi, graph_api, monkeypatch):
     assert row.provider_id
 
 
+# --- The ninth digit ----------------------------------------------------------------------------
+
+NOBODY = {"error": {"message": "(#131026) Message undeliverable", "code": 131026}}
+UNDELIVERABLE = {"errors": [{"code": 131026, "title": "Message undeliverable"}]}
+
+
+def receivers(graph_api):
+    return [one.to.removeprefix("+") for one in graph_api.requests if one.method == "POST"]
+
+
+@pytest.fixture
+def typed(davi):
+    """A number that a person typed: nobody knows the form that WhatsApp uses."""
+    davi.identity.send_to = davi.identity.address
+    davi.identity.save(update_fields=["send_to"])
+    number = davi.identity.address
+    return number, number[:4] + number[5:]
+
+
+def test_nobody_at_one_form_of_a_number_means_one_try_at_the_other(client, davi, typed, graph_api):
+    row, _following = stage.queued(davi, "Um", "Dois")
+    graph_api.answer(400, NOBODY)
+    assert deliver_pending() == {"queued": 1, "sent": 2}
+    assert receivers(graph_api)[:2] == list(typed)
+    told(client, row, "delivered", stage.fresh(row).provider_id)
+    davi.identity.refresh_from_db()
+    assert davi.identity.send_to == typed[1]
+    stage.queued(davi, "Três")
+    deliver_pending()
+    assert receivers(graph_api)[-1] == typed[1]
+
+
+def test_a_late_failure_means_the_same(client, davi, typed, graph_api):
+    row = stage.queued(davi, "Um")[0]
+    deliver_pending()
+    told(client, row, "failed", stage.fresh(row).provider_id, **UNDELIVERABLE)
+    deliver_pending()
+    assert receivers(graph_api) == list(typed)
+    assert stage.statuses([row]) == [SENT]
+
+
+def test_nobody_at_both_forms_is_a_failure_and_marks_the_address(davi, typed, graph_api):
+    row = stage.queued(davi, "Um")[0]
+    graph_api.answer(400, NOBODY, times=2)
+    deliver_pending()
+    assert receivers(graph_api) == list(typed)
+    assert (stage.fresh(row).status, stage.fresh(row).error_code) == (FAILED, "131026")
+    davi.identity.refresh_from_db()
+    assert davi.identity.unreachable_at
+
+
+def test_the_form_that_a_customer_writes_from_is_not_doubted(client, shop, graph_api):
+    say(client, text("Oi", phone="5511990000001"))
+    graph_api.answer(400, NOBODY)
+    deliver_pending()
+    assert receivers(graph_api) == ["5511990000001"]
+    assert MessageLog.objects.outbound().get().status == FAILED
+
+
+def test_a_landline_has_no_other_form(shop, graph_api):
+    landline = stage.talk(shop)
+    landline.identity.address = landline.identity.send_to = "551130000009"
+    landline.identity.save()
+    row = stage.queued(landline, "Um")[0]
+    graph_api.answer(400, NOBODY)
+    deliver_pending()
+    assert receivers(graph_api) == ["551130000009"]
+    assert stage.statuses([row]) == [FAILED]
+
+
 # --- Statuses ----------------------------------------------------------------------------------
 
 
@@ -305,15 +375,15 @@ def sent_row(davi, graph_api):
 )
 def test_statuses_in_any_order_only_move_forward(client, sent_row, said, ends_as):
     for value in said:
-        more = {"errors": [{"code": 131026, "title": "x"}]} if value == "failed" else {}
+        more = {"errors": [{"code": 131049, "title": "x"}]} if value == "failed" else {}
         told(client, sent_row, value, sent_row.provider_id, **more)
     assert stage.statuses([sent_row]) == [ends_as]
 
 
 def test_a_failed_message_keeps_the_code_that_came_with_its_status(client, sent_row):
-    code = {"errors": [{"code": 131026, "title": "Message undeliverable"}]}
+    code = {"errors": [{"code": 131049, "title": "Not delivered to keep people engaged"}]}
     told(client, sent_row, "failed", sent_row.provider_id, **code)
-    assert stage.fresh(sent_row).error_code == "131026"
+    assert stage.fresh(sent_row).error_code == "131049"
     told(client, sent_row, "delivered", sent_row.provider_id)
     assert stage.fresh(sent_row).error_code == ""
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-from contextlib import contextmanager
 from datetime import timedelta
 from time import monotonic, sleep
-from urllib.parse import quote, urlsplit, urlunsplit
 
 import pytest
-from django.conf import settings
 from django.db import connection
 from django.db.models import F
 from django.test import Client
@@ -22,6 +16,7 @@ from chatbot import delivery
 from chatbot.models import MessageLog, MessageStatus, Worker
 from chatbot.statuses import UNCONFIRMED
 from chatbot.tests import graph_server, stage
+from chatbot.tests.processes import PATIENCE, wait_for, workers
 from chatbot.tests.webhook import say, status, text
 
 pytestmark = [
@@ -29,7 +24,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True, serialized_rollback=True),
 ]
 
-PATIENCE = 60.0  # seconds; far more than anything here takes
 TEXTS = [f"Linha {number}" for number in range(5)]
 LOOKS_ONCE_AN_HOUR = (
     "-c",
@@ -49,66 +43,28 @@ def slow_graph():
         yield server
 
 
-def database_url():
-    """The test's own database, as another process reaches it."""
-    parts = urlsplit(os.environ["TEST_PG_URL"])
-    return urlunsplit(parts._replace(path="/" + quote(connection.settings_dict["NAME"])))
-
-
-@contextmanager
-def workers(count, graph, *, program=("manage.py", "worker")):
-    """`manage.py worker`, so many times; what still runs at the end is killed."""
-    environment = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "DATABASE_URL": database_url(),
-        "GRAPH_API_URL": graph.url,
-    }
-    started = [
-        subprocess.Popen(
-            [sys.executable, *program],
-            cwd=settings.BASE_DIR,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for _ in range(count)
-    ]
-    try:
-        yield started
-    finally:
-        for process in started:
-            if process.poll() is None:
-                process.kill()
-            process.wait(PATIENCE)
-
-
-def wait_for(is_so, what):
-    until = monotonic() + PATIENCE
-    while not is_so():
-        if monotonic() > until:
-            left = MessageLog.objects.pending().order_by("pk")
-            seen = list(left.values_list("pk", "session", "status", "locked_until", "error_code"))
-            pytest.fail(f"waited in vain for {what}; the outbox holds {seen}")
-        sleep(0.02)
-
-
 def kill(process):
     process.send_signal(signal.SIGKILL)
     assert process.wait(PATIENCE) == -signal.SIGKILL
 
 
 def kill_in_the_middle_of_a_call(process):
-    """Freeze it; what then stays `sending` is its own. With nothing in its hands: let it go on."""
+    """Freeze it; what then stays `sending` is its own. When it has nothing in its hands, or nothing
+    that others wait for: let it go on."""
     for _try in range(20):
         process.send_signal(signal.SIGSTOP)
         frozen = set(sending().values_list("pk", flat=True))
         sleep(1)  # the other worker's calls end within this
-        if frozen & set(sending().values_list("pk", flat=True)):
+        if any(map(_is_waited_for, sending().filter(pk__in=frozen))):
             return kill(process)
         process.send_signal(signal.SIGCONT)
         sleep(0.05)
     pytest.fail("the worker was never in the middle of a call")
+
+
+def _is_waited_for(row):
+    later = MessageLog.objects.filter(session=row.session_id, pk__gt=row.pk)
+    return later.filter(status=MessageStatus.QUEUED).exists()
 
 
 def stop(process):

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from chatbot.channels.base import SendError
+from chatbot.channels.base import Meaning, SendError
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,19 @@ class Rule:
     needs_operator: bool = False
     growth: float = 2.0
     max_tries: int = 5
+    meaning: Meaning | None = None
 
 
 FAIL = Rule()
 FAIL_AND_TELL = Rule(needs_operator=True)
 RETRY = Rule(retryable=True, retry_after=1)
-STOP_ACCOUNT = Rule(scope="account", is_stop=True)
-STOP_NUMBER = Rule(scope="number", is_stop=True)
-STOP_TEMPLATE = Rule(scope="template", is_stop=True)
-SLOW_ACCOUNT = Rule(retryable=True, retry_after=60, scope="account")
+OUTAGE = replace(RETRY, meaning=Meaning.OUTAGE)
+STOP_ACCOUNT = Rule(scope="account", is_stop=True, meaning=Meaning.ACCOUNT)
+STOP_TOKEN = replace(STOP_ACCOUNT, meaning=Meaning.TOKEN)
+STOP_PAYMENT = replace(STOP_ACCOUNT, meaning=Meaning.PAYMENT)
+STOP_NUMBER = Rule(scope="number", is_stop=True, meaning=Meaning.NUMBER)
+STOP_TEMPLATE = Rule(scope="template", is_stop=True, meaning=Meaning.TEMPLATE)
+SLOW_ACCOUNT = Rule(retryable=True, retry_after=60, scope="account", meaning=Meaning.THROTTLE)
 
 
 def _each(rule: Rule, codes: Iterable[int]) -> dict[int, Rule]:
@@ -43,8 +47,9 @@ def _each(rule: Rule, codes: Iterable[int]) -> dict[int, Rule]:
 
 RULES: dict[int, Rule] = {
     # Token, permission, policy, payment: a person must act before anything goes.
-    **_each(STOP_ACCOUNT, (0, 3, 10, 104, 190, 368, 131005, 131031, 131042, 131044, 134011)),
-    **_each(STOP_ACCOUNT, range(200, 300)),
+    **_each(STOP_TOKEN, (0, 3, 10, 104, 190, 131005, *range(200, 300))),
+    **_each(STOP_ACCOUNT, (368, 131031)),
+    **_each(STOP_PAYMENT, (131042, 131044, 134011)),
     # The number: deleted, not registered, its name not approved, its PIN wrong.
     **_each(STOP_NUMBER, (33, 131037, 131045, 133000, 133005, 133006, 133008, 133009)),
     **_each(STOP_NUMBER, (133010, 133015, 133016)),
@@ -55,22 +60,29 @@ RULES: dict[int, Rule] = {
     **_each(FAIL_AND_TELL, (134100, 134101, 134102, *range(147001, 147006))),
     # Too fast. 4 and 80007 concern the account, 130429 the number, 131056 this customer only.
     **_each(SLOW_ACCOUNT, (4, 80007)),
-    130429: Rule(retryable=True, retry_after=2, scope="number"),
+    130429: Rule(retryable=True, retry_after=2, scope="number", meaning=Meaning.THROTTLE),
     131048: Rule(
-        retryable=True, retry_after=3600, scope="number", needs_operator=True, max_tries=2
+        retryable=True,
+        retry_after=3600,
+        scope="number",
+        needs_operator=True,
+        max_tries=2,
+        meaning=Meaning.SPAM,
     ),
-    131056: Rule(retryable=True, retry_after=1, scope="pair", growth=4),
+    131056: Rule(retryable=True, retry_after=1, scope="pair", growth=4, meaning=Meaning.THROTTLE),
     132069: Rule(retryable=True, retry_after=3600, needs_operator=True, max_tries=3),
     # Passing trouble on Meta's side.
     1: replace(RETRY, max_tries=3),
-    2: replace(RETRY, retry_after=4, max_tries=7),
-    131000: replace(RETRY, max_tries=3),
-    131016: replace(RETRY, retry_after=4, max_tries=7),
+    2: replace(OUTAGE, retry_after=4, max_tries=7),
+    131000: replace(OUTAGE, max_tries=3),
+    131016: replace(OUTAGE, retry_after=4, max_tries=7),
     131057: Rule(retryable=True, retry_after=90, scope="number", growth=1),
-    133004: RETRY,
+    133004: OUTAGE,
     135000: replace(RETRY, max_tries=2),
     # Refused for good: our mistake, or the customer's side.
-    **_each(FAIL, (100, 130403, 130472, 131008, 131009, 131021, 131026, 131047, 131049, 131050)),
+    131026: replace(FAIL, meaning=Meaning.UNREACHABLE),
+    131050: replace(FAIL, meaning=Meaning.OPTED_OUT),
+    **_each(FAIL, (100, 130403, 130472, 131008, 131009, 131021, 131047, 131049)),
     **_each(FAIL, (131051, 131052, 131053, 131055, 131062, 132000, 132005, 132008, 132012)),
     **_each(FAIL, (132018, 137000)),
 }
@@ -100,6 +112,7 @@ def failure(
         needs_operator=rule.needs_operator,
         growth=rule.growth,
         max_tries=rule.max_tries,
+        meaning=rule.meaning,
     )
 
 
@@ -114,4 +127,4 @@ def _rule(code: str, *, is_transient: bool, by_link: bool) -> Rule:
         return _LINK_NOT_FETCHED  # Meta could not fetch it: that may pass
     if number in RULES:
         return RULES[number]
-    return RETRY if is_transient else FAIL
+    return OUTAGE if is_transient else FAIL

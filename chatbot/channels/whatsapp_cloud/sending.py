@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from chatbot.channels import reading
-from chatbot.channels.base import Content, Recipient, SendError, Sent
+from chatbot.channels.base import Content, Meaning, Recipient, SendError, Sent
 from chatbot.channels.http import Answer
 from chatbot.channels.whatsapp_cloud import errors, identity
 from chatbot.channels.whatsapp_cloud.identity import Json
@@ -65,13 +65,22 @@ def accepted(answer: Answer, *, by_link: bool = False) -> Json:
         raise _throttled(answer)
     if not answer.is_success:
         is_uncertain = answer.is_server_error or answer.status == HTTPStatus.REQUEST_TIMEOUT
-        raise SendError(f"http_{answer.status}", retryable=False, uncertain=is_uncertain)
+        raise SendError(
+            f"http_{answer.status}",
+            retryable=False,
+            uncertain=is_uncertain,
+            meaning=Meaning.OUTAGE if is_uncertain else None,
+        )
     return found
 
 
 def _throttled(answer: Answer) -> SendError:
     return SendError(
-        "http_429", retryable=True, retry_after=answer.retry_after or 60, scope="account"
+        "http_429",
+        retryable=True,
+        retry_after=answer.retry_after or 60,
+        scope="account",
+        meaning=Meaning.THROTTLE,
     )
 
 

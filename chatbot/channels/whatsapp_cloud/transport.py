@@ -42,6 +42,8 @@ class WhatsAppCloud(Transport):
         templates=True,
         mark_read=True,
         service_window_hours=24,
+        pair_seconds=6.0,
+        pair_burst=45,
     )
 
     def handshake(self, request: HttpRequest) -> HttpResponse:

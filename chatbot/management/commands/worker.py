@@ -15,11 +15,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--threads", type=int, default=None, help="Calls at the same time (8; on SQLite 2)."
+            "--threads", type=int, default=None, help="Calls at the same time (16; on SQLite 2)."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        threads = options["threads"] or (2 if connection.vendor == "sqlite" else 8)
+        threads = options["threads"] or (2 if connection.vendor == "sqlite" else 16)
         loop = WorkerLoop(threads=threads)
         stop_on_signals(loop)
         self.stdout.write(f"worker {loop.name}: {threads} threads")
