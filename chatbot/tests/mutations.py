@@ -211,7 +211,7 @@ def _wrap(rng: random.Random, document: Json) -> None:
 def _retime(rng: random.Random, document: Json) -> None:
     for where, key in list(_places(document)):
         if key == "timestamp":
-            where[key] = rng.choice(TIMES)
+            where[key] = _copy(rng.choice(TIMES))
 
 
 def _readdress(rng: random.Random, document: Json) -> None:
@@ -220,7 +220,7 @@ def _readdress(rng: random.Random, document: Json) -> None:
         if key == "phone_number_id" and rng.random() < 0.5:
             where[key] = rng.choice(NUMBERS)
         elif key in ADDRESS_KEYS and rng.random() < 0.5:
-            where[key] = rng.choice(ADDRESSES)
+            where[key] = _copy(rng.choice(ADDRESSES))
 
 
 ADDRESS_KEYS = {

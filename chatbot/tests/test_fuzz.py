@@ -29,9 +29,10 @@ def failures_of(tally):
 
 
 def test_a_body_follows_from_seed_and_index_alone():
-    bodies = [Mutator(7).body(index) for index in range(300)]
-    assert bodies == [Mutator(7).body(index) for index in range(300)]
-    assert len({*bodies, *(Mutator(8).body(index) for index in range(300))}) > 500
+    bodies = [Mutator(7).body(index) for index in range(3000)]
+    again = [Mutator(7).body(index) for index in reversed(range(3000))]
+    assert bodies == again[::-1]
+    assert len({*bodies, *(Mutator(8).body(index) for index in range(3000))}) > 5000
 
 
 def test_any_body_is_read_or_refused_and_each_item_stands_alone():
