@@ -1,5 +1,6 @@
 """What holds for every test: no network, the right database, a browser or a word about it."""
 
+import math
 import os
 import shutil
 import socket
@@ -22,6 +23,16 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
 class NetworkBlocked(RuntimeError):
     """A test reached for something outside this machine."""
+
+
+@pytest.fixture(autouse=True)
+def _watches_begin_anew():
+    """What a process remembers of wrong signatures, workers, counted hours and mail servers. The
+    look after a webhook, once a minute, is for the tests that are about it."""
+    from chatbot import incident_mail, traffic, web_watch  # noqa: PLC0415  # not before settings
+
+    vars(web_watch.watch).update(vars(web_watch.Watch()), _looked_at=math.inf)
+    incident_mail.pause.until = traffic.folded.at = -math.inf
 
 
 def pytest_configure(config: pytest.Config) -> None:

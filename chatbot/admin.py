@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from chatbot import delivery, flows_service, reprocessing
+from chatbot import delivery, flows_service
+from chatbot.failed_event_admin import FailedEventAdmin
 from chatbot.forms import FlowForm, TriggerForm
+from chatbot.incident_admin import IncidentAdmin
 from chatbot.labels import KIND_LABELS, why_failed
+from chatbot.log_admin import LogAdmin, as_json
 from chatbot.models import (
     FailedEvent,
-    FailedEventState,
     Flow,
     FlowLog,
     FlowRun,
@@ -35,6 +33,7 @@ from chatbot.models import (
     MessageLog,
     MessageStatus,
     MessageTemplate,
+    Price,
     Task,
     TaskStatus,
     Trigger,
@@ -44,9 +43,10 @@ from users.console import ReadOnlyModelAdmin, ReadOnlyTabularInline, VisibleMode
 from users.errors import DomainError
 from users.permissions import person
 
+__all__ = ["IncidentAdmin"]  # registered by being imported
+
 UNCONFIRMED = "unconfirmed"
 WORKER_SILENCE = timedelta(minutes=1)
-BODY_SHOWN = 20_000
 HEAVY_OF_SESSION = (
     "session__context",
     "session__flow_state",
@@ -54,44 +54,6 @@ HEAVY_OF_SESSION = (
     "session__channel__settings",
 )
 TEXT_SHOWN = 80
-
-
-class CappedPaginator(Paginator):
-    """Counts no further than anybody pages: a log grows for ever, its count must not cost more."""
-
-    MOST = 10_000
-
-    object_list: QuerySet[Any]
-
-    @cached_property
-    def count(self) -> int:
-        return self.object_list[: self.MOST].count()
-
-
-class LogAdmin(ReadOnlyModelAdmin):
-    """A table that only grows. `heavy` is what a list never shows: read when a row is opened."""
-
-    paginator = CappedPaginator
-    show_full_result_count = False
-    list_per_page = 50
-    sortable_by = ("moment",)  # by another column the whole table would have to be read
-    heavy: tuple[str, ...] = ()
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).defer(*self.heavy)
-
-    @admin.display(description=_("time"), ordering="id")
-    def moment(self, row: Any) -> str:
-        """To the second, which is what tells rows of one conversation apart."""
-        return date_format(timezone.localtime(row.created_at), "d/m/Y H:i:s")
-
-    @admin.display(description=_("session"))
-    def session_link(self, row: Any) -> SafeString | str:
-        """The conversation itself; its page looks who asks."""
-        if row.session_id is None:
-            return "–"
-        url = reverse("conversation", args=[row.session_id])
-        return format_html('<a href="{}">{}</a>', url, row.session)
 
 
 # --- Flows ----------------------------------------------------------------------------------------
@@ -216,7 +178,7 @@ class FlowAdmin(VisibleModelAdmin):
 
     @admin.display(description=_("stored draft"))
     def stored(self, flow: Flow) -> SafeString:
-        return _as_json(flow.draft)
+        return as_json(flow.draft)
 
     @admin.action(description=_("Publish the draft"), permissions=["change"])
     def publish(self, request: HttpRequest, flows: QuerySet[Flow]) -> None:
@@ -246,7 +208,7 @@ class FlowVersionAdmin(ReadOnlyModelAdmin):
 
     @admin.display(description=_("document"))
     def shown_document(self, version: FlowVersion) -> SafeString:
-        return _as_json(version.document)
+        return as_json(version.document)
 
 
 @admin.register(Trigger)
@@ -414,7 +376,7 @@ class MessageLogAdmin(LogAdmin):
 
     @admin.display(description=_("payload"))
     def shown_payload(self, message: MessageLog) -> SafeString:
-        return _as_json(message.payload)
+        return as_json(message.payload)
 
     @admin.display(description=_("text"))
     def short_text(self, message: MessageLog) -> str:
@@ -485,7 +447,7 @@ class TaskAdmin(LogAdmin):
         """A flow that no longer waits for the answer drops it, so trying again is never wrong."""
         count = (
             chosen.order_by()
-            .filter(status=TaskStatus.FAILED)
+            .filter(status=TaskStatus.FAILED, key="")  # what must not run twice is started anew
             .update(
                 status=TaskStatus.PENDING,  # writer: a failed task has no other way back
                 run_at=timezone.now(),
@@ -499,38 +461,7 @@ class TaskAdmin(LogAdmin):
         self.tell_count(request, text, count)
 
 
-@admin.register(FailedEvent)
-class FailedEventAdmin(LogAdmin):
-    list_display = ["moment", "channel", "error", "state", "tries", "outcome"]
-    list_filter = ["state", "channel", "created_at"]
-    list_select_related = ["channel"]
-    search_fields = ["error", "outcome"]
-    exclude = ["body", "item"]
-    readonly_fields = ["shown_item", "shown_body"]
-    heavy = ("body", "item", "details", "channel__credentials", "channel__settings")
-    actions = ["reprocess"]
-
-    def has_reprocess_permission(self, request: HttpRequest) -> bool:
-        return person(request).is_admin
-
-    @admin.display(description=_("item"))
-    def shown_item(self, event: FailedEvent) -> SafeString:
-        return _as_json(event.item)
-
-    @admin.display(description=_("body"))
-    def shown_body(self, event: FailedEvent) -> SafeString | str:
-        if event.body is None:
-            return "–"
-        text = bytes(event.body)[:BODY_SHOWN].decode("utf-8", "replace")
-        return format_html("<pre>{}</pre>", text)
-
-    @admin.action(description=_("Process again"), permissions=["reprocess"])
-    def reprocess(self, request: HttpRequest, events: QuerySet[FailedEvent]) -> None:
-        for event in events.filter(state=FailedEventState.NEW).order_by("id"):
-            outcome = reprocessing.reprocess(event, now=timezone.now())
-            done = event.state != FailedEventState.NEW
-            level = messages.SUCCESS if done else messages.WARNING
-            self.message_user(request, f"{event}: {outcome}", level)
+admin.site.register(FailedEvent, FailedEventAdmin)
 
 
 @admin.register(MessageTemplate)
@@ -543,6 +474,16 @@ class MessageTemplateAdmin(VisibleModelAdmin):
     readonly_fields = ["provider_id", "synced_at"]
 
 
+@admin.register(Price)
+class PriceAdmin(VisibleModelAdmin):
+    """What messages cost from a day on: past prices stay, so that past months keep their cost."""
+
+    list_display = ["category", "valid_from", "amount", "currency", "free_per_month"]
+    list_filter = ["category", "currency"]
+    search_fields = ["category"]
+    ordering = ["category", "-valid_from"]
+
+
 @admin.register(Worker)
 class WorkerAdmin(ReadOnlyModelAdmin):
     list_display = ["name", "is_alive", "started_at", "beat_at"]
@@ -551,7 +492,3 @@ class WorkerAdmin(ReadOnlyModelAdmin):
     @admin.display(description=_("alive"), boolean=True)
     def is_alive(self, worker: Worker) -> bool:
         return worker.beat_at > timezone.now() - WORKER_SILENCE
-
-
-def _as_json(value: Any) -> SafeString:
-    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False))

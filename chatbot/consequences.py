@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
+from chatbot import incidents_watch
 from chatbot.channels.base import Meaning, SendError
 from chatbot.models import MessageLog
 from chatbot.other_form import untried_form
@@ -24,9 +25,19 @@ PAUSE_FOR = timedelta(minutes=5)  # a channel that must be mended is tried again
 WHOLE_CHANNEL = frozenset({"account", "number"})
 
 
-def follow(message: MessageLog, error: SendError, *, until: datetime, now: datetime) -> None:
-    """Everything but what becomes of the message. `until` is when it would be tried again."""
+def follow(
+    message: MessageLog,
+    error: SendError,
+    *,
+    until: datetime,
+    now: datetime,
+    by_status: bool = False,
+) -> None:
+    """Everything but what becomes of the message. `until` is when it would be tried again;
+    `by_status`: the provider had accepted the message first."""
     channel = message.channel
+    tell = incidents_watch.note_failed_status if by_status else incidents_watch.note_stop
+    tell(channel, error, now=now)
     if stops_channel(error):
         logger.error("channel %s is paused: %s", channel.slug, error)
         _stop(channel, error, until=now + PAUSE_FOR, now=now)
@@ -43,11 +54,6 @@ def follow(message: MessageLog, error: SendError, *, until: datetime, now: datet
 def stops_channel(error: SendError) -> bool:
     """Will nothing go on this channel before a person has mended it?"""
     return error.is_stop and error.scope in WHOLE_CHANNEL
-
-
-def resume_channel(channel: Channel) -> None:
-    """A message has gone again: the channel is well."""
-    Channel.objects.filter(pk=channel.pk).update(paused_until=None, pause_reason="")
 
 
 def _stop(channel: Channel, error: SendError, *, until: datetime, now: datetime) -> None:

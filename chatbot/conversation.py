@@ -16,7 +16,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError, connecti
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from chatbot import failures, history, intake
+from chatbot import failures, history, incidents_watch, intake
 from chatbot.channels import transport_class
 from chatbot.channels.base import Content
 from chatbot.channels.inbound import Inbound, InboundMessage, Kind
@@ -133,6 +133,7 @@ def _receive_one(route: intake.Router, item: Inbound, *, now: datetime) -> str:
     channel = route.channel_of(item)
     if channel is None:
         failures.keep_item(item, channel=None, error=f"no channel for the number {item.account}")
+        incidents_watch.note_unknown_number(item, now=now)
         return "kept"
     if not isinstance(item, InboundMessage):
         return _guarded(item, channel, lambda: intake.handle(channel, item, now=now))
@@ -324,13 +325,26 @@ def _react(turn: Turn, resolved: Resolved, item: InboundMessage, *, at: datetime
     own_phone = intake.own_phone(item)
     if own_phone:
         link_identities(resolved.lead, intake.scoped(own_phone, session.channel), at=at)
-    if session.owner != Owner.BOT or not session.is_live or not session.channel.is_active:
+    if session.owner != Owner.BOT or not session.is_live:
         return []
-    if item.kind is Kind.UNSUPPORTED:
+    if not session.channel.is_active:
+        _give_silently(turn, item)
+    elif item.kind is Kind.UNSUPPORTED:
         turn.say_once("too_big" if intake.is_too_big(item) else "unsupported")
     elif item.kind in ADVANCING_KINDS:
         turn.hear(item, at=at)
     return []
+
+
+def _give_silently(turn: Turn, item: InboundMessage) -> None:
+    """On a channel that is switched off the bot says nothing; who writes there is not lost."""
+    if item.kind is Kind.UNSUPPORTED or item.kind in ADVANCING_KINDS:
+        tickets.open_ticket(
+            turn.session,
+            subject=_("Channel switched off"),
+            handoff={"reason": "channel_off"},
+            at=turn.now,
+        )
 
 
 def _fall_back(turn: Turn, item: InboundMessage, row: MessageLog, failure: Exception) -> None:

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from chatbot.channels import transport_class, transport_for
 from chatbot.channels.base import Meaning, Recipient, SendError, Sent, Transport
-from chatbot.consequences import follow, resume_channel, stops_channel
+from chatbot.consequences import follow, stops_channel
 from chatbot.intake import ScopedAddress
 from chatbot.leases import LEASE, claim, free
 from chatbot.models import Author, Direction, MessageLog, MessageStatus
@@ -37,11 +37,11 @@ from chatbot.pace import (
     wait_almost,
 )
 from chatbot.sendable import why_not
-from chatbot.statuses import UNCONFIRMED
+from chatbot.statuses import UNCONFIRMED, apply_early
 from chatbot.wake import wake_workers
 from leads.services import link_identities
 from sessions_app.models import Owner, Session
-from sessions_app.services import lock_session
+from sessions_app.services import lock_session, resume_sending
 from users.errors import DomainError
 from users.models import User
 
@@ -174,7 +174,7 @@ def _record_success(message: MessageLog, sent: Sent, slot: Slot | None) -> None:
     now = timezone.now()
     _record_sent(message, sent, now=now)
     if note_success(message.channel, slot, now=now):
-        resume_channel(message.channel)
+        resume_sending(message.channel)
 
 
 def _recipient(message: MessageLog) -> Recipient:
@@ -387,6 +387,7 @@ def _record_sent(message: MessageLog, sent: Sent, *, now: datetime) -> None:
         mine.filter(provider_id="").update(provider_id=sent.provider_id)
         mine.filter(sent_at=None).update(sent_at=now)
         open_end.update(**values)
+    apply_early(message.channel, sent.provider_id, now=now)
     if sent.aliases:
         _learn_aliases(message, sent)
 

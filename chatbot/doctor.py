@@ -19,10 +19,12 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from chatbot.channels import UnknownKind, transport_for
+from chatbot.incident_words import describe
 from chatbot.models import (
     FailedEvent,
     FailedEventState,
     Flow,
+    Incident,
     MessageLog,
     MessageStatus,
     Task,
@@ -207,6 +209,15 @@ def _failed_events(now: datetime) -> Iterator[Diagnosis]:
         yield _ok("failed events", "none")
 
 
+def _incidents(now: datetime) -> Iterator[Diagnosis]:
+    found = list(Incident.objects.open().select_related("channel").defer("channel__credentials"))
+    for one in found:
+        words = describe(one)
+        yield _warning(f"incident {one.pk}", f"{words.title}. {words.what}", words.advice)
+    if not found:
+        yield _ok("incidents", "none is open")
+
+
 def _static_files(now: datetime) -> Iterator[Diagnosis]:
     storage: Any = staticfiles_storage
     if not isinstance(storage, ManifestFilesMixin):
@@ -240,6 +251,7 @@ _LOOKS: tuple[Callable[[datetime], Iterator[Diagnosis]], ...] = (
     _flows,
     _people,
     _failed_events,
+    _incidents,
     _static_files,
     _media_files,
 )

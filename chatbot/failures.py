@@ -6,6 +6,9 @@ from __future__ import annotations
 import hashlib
 import json
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.utils import timezone
@@ -38,6 +41,7 @@ _TYPES: dict[str, TypeAdapter[Any]] = {
     )
 }
 ERROR_LENGTH = 500
+_collecting: ContextVar[list[FailedEvent] | None] = ContextVar("collecting", default=None)
 
 
 def keep_item(  # noqa: PLR0913  # keyword-only
@@ -61,7 +65,7 @@ def keep_item(  # noqa: PLR0913  # keyword-only
         item=stored,
         digest=digest,
         error=clean_text(error)[:ERROR_LENGTH],
-        details=_details(cause),
+        details=details_of(cause),
         state=state,
     )
 
@@ -81,15 +85,33 @@ def keep_body(
         body=body,
         digest=_digest(channel, body),
         error=clean_text(error)[:ERROR_LENGTH],
-        details=_details(cause),
+        details=details_of(cause),
     )
 
 
 def _keep(*, digest: str, **values: Any) -> FailedEvent:
-    """The event, or the one that an earlier delivery of the same thing left."""
-    if not digest:
-        return FailedEvent.objects.create(**values)
-    return FailedEvent.objects.get_or_create(digest=digest, defaults=values)[0]
+    """The event, or the one that an earlier delivery of the same thing left; in memory it says why
+    it failed this time."""
+    if digest:
+        event = FailedEvent.objects.get_or_create(digest=digest, defaults=values)[0]
+        event.error, event.details = values["error"], values["details"]
+    else:
+        event = FailedEvent.objects.create(**values)
+    kept = _collecting.get()
+    if kept is not None:
+        kept.append(event)
+    return event
+
+
+@contextmanager
+def collected() -> Iterator[list[FailedEvent]]:
+    """The events that this thread keeps meanwhile, those of rolled-back transactions included."""
+    kept: list[FailedEvent] = []
+    before = _collecting.set(kept)
+    try:
+        yield kept
+    finally:
+        _collecting.reset(before)
 
 
 def _digest(channel: Channel | None, *parts: str | bytes) -> str:
@@ -109,7 +131,7 @@ def item_of(event: FailedEvent) -> Inbound | None:
     return item
 
 
-def _details(cause: BaseException | None) -> str:
+def details_of(cause: BaseException | None) -> str:
     """Where it failed: file, line and function, without the values that a traceback's message may
     hold."""
     if cause is None:

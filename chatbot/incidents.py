@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import Count, F
 
 from chatbot.models import Incident, IncidentKind
 from sessions_app.models import Channel
@@ -28,7 +28,8 @@ def open_incident(  # noqa: PLR0913  # keyword-only
     """Say that there is trouble; True when it is news, False when the same is open already.
 
     The same is: this kind, on this channel, `about` the same thing (a template's name, an unknown
-    number). The open row then counts `times` more and keeps the newest `facts`. Of two that open at
+    number). The open row then counts `times` more (0: what may be the same telling, delivered
+    twice) and keeps the newest `facts`. Of two that open at
     once one wins, the other counts. Runs in the caller's transaction, if there is one.
     """
     key = key_of(kind, channel, about)
@@ -41,14 +42,14 @@ def open_incident(  # noqa: PLR0913  # keyword-only
                 channel=channel,
                 key=key,
                 facts=dict(facts or {}),
-                count=times,
+                count=max(1, times),
                 opened_at=now,
                 last_seen_at=now,
             )
     except IntegrityError:
         _count(key, facts, times=times, now=now)
         return False
-    logger.error("INCIDENT opened: %s", key)
+    logger.error("INCIDENT opened: %s (channel %s) %s", kind, channel and channel.pk, about)
     return True
 
 
@@ -59,8 +60,14 @@ def close_incident(
     still_open = Incident.objects.filter(key=key_of(kind, channel, about), closed_at=None)
     if still_open.update(closed_at=now) == 0:
         return False
-    logger.warning("incident closed: %s", key_of(kind, channel, about))
+    logger.warning("incident closed: %s (channel %s) %s", kind, channel and channel.pk, about)
     return True
+
+
+def count_open() -> dict[str, int]:
+    """How many of each kind are open; kinds without any are there with 0."""
+    found = Incident.objects.open().order_by().values_list("kind").annotate(Count("pk"))
+    return {**dict.fromkeys(IncidentKind.values, 0), **dict(found)}
 
 
 def key_of(kind: str, channel: Channel | None, about: str = "") -> str:

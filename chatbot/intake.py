@@ -14,7 +14,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from chatbot import failures
+from chatbot import failures, incidents_watch
 from chatbot.channels import transport_for
 from chatbot.channels.inbound import (
     AccountNotice,
@@ -40,7 +40,7 @@ from chatbot.models import (
     MessageLog,
     MessageStatus,
 )
-from chatbot.statuses import apply_status
+from chatbot.statuses import apply_early, apply_status
 from leads.models import LeadSource, Scheme
 from leads.phones import canonical_phone
 from leads.services import (
@@ -188,13 +188,16 @@ def handle(channel: Channel, item: Inbound, *, now: datetime) -> str:
         case StatusUpdate():
             return _receive_status(channel, item, now=now)
         case EchoMessage():
-            return _receive_echo(channel, item, now=now)
+            outcome = _receive_echo(channel, item, now=now)
+            if outcome == "stored":
+                apply_early(channel, item.provider_id, now=now)
+            return outcome
         case IdentityChange():
             return _change_identity(channel, item, now=now)
         case MarketingPreference():
             return _set_preference(channel, item, now=now)
         case AccountNotice():
-            return _notice(channel, item)
+            return _notice(channel, item, now=now)
         case Unusable():
             return _unusable(channel, item)
     raise TypeError(type(item).__name__)
@@ -372,8 +375,9 @@ def _set_preference(channel: Channel, item: MarketingPreference, *, now: datetim
     return "stored"
 
 
-def _notice(channel: Channel, item: AccountNotice) -> str:
-    """Trouble of the account belongs to no conversation: kept for the admin."""
+def _notice(channel: Channel, item: AccountNotice, *, now: datetime) -> str:
+    """Trouble of the account belongs to no conversation: kept for the admin, who is told."""
+    incidents_watch.note_notice(channel, item, now=now)
     if not item.is_error:
         logger.info("channel %s: notice %s", channel.slug, item.field_name)
         return "ignored"

@@ -15,6 +15,9 @@ BAD_SIGNATURES = Counter(
 ITEMS = Counter(
     "atende_webhook_items", "Items of webhook bodies by what became of them", ["channel", "outcome"]
 )
+EARLY_STATUSES = Counter(
+    "atende_early_statuses", "Statuses that came before their message was known", ["outcome"]
+)
 OUTCOMES = ("stored", "duplicates", "kept", "unstored", "ignored")
 
 

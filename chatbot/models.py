@@ -515,6 +515,8 @@ class Task(models.Model):
         verbose_name=_("run"),
     )
     seq = models.PositiveIntegerField(_("log number"), null=True, blank=True)
+    # What must not be under way twice; empty: nothing against it.
+    key = models.CharField(max_length=64, blank=True, editable=False)
     payload = models.JSONField(_("payload"), default=dict, blank=True)
     status = models.CharField(
         _("status"),
@@ -533,6 +535,13 @@ class Task(models.Model):
         verbose_name = _("task")
         verbose_name_plural = _("tasks")
         ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "key"],
+                condition=Q(status="pending") & ~Q(key=""),
+                name="chatbot_task_once",
+            )
+        ]
         indexes = [
             models.Index(
                 fields=["run_at", "id"],
@@ -694,6 +703,8 @@ class FailedEvent(models.Model):
         default=FailedEventState.NEW,
     )
     outcome = models.CharField(_("outcome"), max_length=300, blank=True)
+    # What was done with it, oldest first: [{"at", "did", "outcome", "by"}, …]
+    history = models.JSONField(_("history"), default=list, blank=True, editable=False)
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
@@ -787,6 +798,33 @@ class IncidentKind(models.TextChoices):
     MEDIA = "media", _("files cannot be stored")
 
 
+# Trouble that keeps answers from reaching customers: whoever writes to them should know.
+HINDERS_SENDING = (
+    IncidentKind.TOKEN,
+    IncidentKind.ACCOUNT,
+    IncidentKind.PAYMENT,
+    IncidentKind.NUMBER,
+    IncidentKind.SPAM,
+    IncidentKind.CIRCUIT,
+    IncidentKind.FAILURES,
+    IncidentKind.QUEUE,
+    IncidentKind.WORKER,
+)
+
+
+class IncidentQuerySet(models.QuerySet["Incident"]):
+    def open(self) -> IncidentQuerySet:
+        return self.filter(closed_at=None)
+
+    def visible_to(self, user: User | AnonymousUser) -> IncidentQuerySet:
+        """Admins see all; attendants what keeps their answers from arriving, while it lasts."""
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        if user.is_admin:
+            return self.all()
+        return self.open().filter(kind__in=HINDERS_SENDING)
+
+
 class Incident(models.Model):
     """Trouble that people should know about. Opened and closed by itself; one open row for each
     `key`, whose `count` rises while it lasts."""
@@ -807,6 +845,8 @@ class Incident(models.Model):
     last_seen_at = models.DateTimeField(_("last seen at"))
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
     notified_at = models.DateTimeField(_("e-mail sent at"), null=True, blank=True)
+
+    objects = IncidentQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("incident")

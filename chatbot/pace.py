@@ -121,13 +121,26 @@ def note_trouble(channel: Channel, *, now: datetime, reason: str, is_over: bool 
         pace = _locked(channel, now)
         was_open = pace.troubles >= TROUBLES
         pace.troubles = max(pace.troubles + 1, TROUBLES if is_over else 0)
-        is_open = pace.troubles >= TROUBLES
-        if is_open:
+        opens = pace.troubles >= TROUBLES
+        if opens:
             pace.next_at = max(pace.next_at, now + timedelta(seconds=_probe_seconds(pace)))
         pace.save(update_fields=["troubles", "next_at"])
-    if is_open and not is_over and not was_open:
-        open_incident(IncidentKind.CIRCUIT, channel=channel, facts={"reason": reason}, now=now)
-    return is_open
+    if opens and not is_over and not was_open:
+        open_incident(IncidentKind.CIRCUIT, channel=channel, facts={"code": reason}, now=now)
+    return opens
+
+
+def forgive(channel: Channel, *, now: datetime) -> None:
+    """Let the channel go on at once, as if nothing had been wrong: somebody has mended it."""
+    SendPace.objects.filter(channel=channel).update(
+        next_at=now, troubles=0, slowed_to=None, slowed_at=None
+    )
+    close_incident(IncidentKind.CIRCUIT, channel=channel, now=now)
+
+
+def is_open(channel: Channel) -> bool:
+    """Does the provider count as not there?"""
+    return SendPace.objects.filter(channel=channel, troubles__gte=TROUBLES).exists()
 
 
 def note_success(channel: Channel, slot: Slot | None, *, now: datetime) -> bool:

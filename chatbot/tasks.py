@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from chatbot import conversation
+from chatbot import conversation, reprocess_jobs
 from chatbot.apply import run_handler
 from chatbot.channels import transport_for
 from chatbot.channels.base import SendError
@@ -60,7 +60,9 @@ def run_task(task: Task) -> str:
         logger.exception("task %s failed", task.pk)
         status, error = _retry_or_fail(task, True), type(failure).__name__
     now = timezone.now()
-    if status == TaskStatus.PENDING:
+    if status == TaskStatus.PENDING and not error:  # there is more of it: others have their turn
+        mine.update(run_at=now, locked_until=None, attempts=0, error="")
+    elif status == TaskStatus.PENDING:
         later = now + timedelta(seconds=2**task.attempts)
         mine.update(run_at=later, locked_until=None, error=error[:500])
     else:
@@ -82,6 +84,8 @@ def _run(task: Task) -> tuple[TaskStatus, str]:
             return _resume(task, **_result_of(task, lambda: run_request(task.payload)))
         case TaskKind.HANDLER:
             return _resume(task, **_result_of(task, lambda: _run_handler(task)))
+        case TaskKind.REPROCESS:
+            return reprocess_jobs.go_on(task)
     return TaskStatus.FAILED, f"nobody runs tasks of kind {task.kind}"
 
 

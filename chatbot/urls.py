@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path, re_path
 
-from chatbot import conversation_views, simulator_views, views
+from chatbot import channel_views, conversation_views, costs_views, simulator_views, views
 
 console = admin.site.admin_view
 
@@ -41,6 +41,18 @@ urlpatterns = [
         console(conversation_views.media),
         name="conversation_media",
     ),
+    path(
+        "admin/chatbot/channel/<int:channel_id>/test/",
+        console(channel_views.test),
+        name="channel_test",
+    ),
+    path(
+        "admin/chatbot/channel/<int:channel_id>/mend/",
+        console(channel_views.mend),
+        name="channel_mend",
+    ),
+    path("admin/chatbot/costs/", console(costs_views.page), name="costs"),
+    path("admin/chatbot/costs/export/", console(costs_views.export), name="costs_export"),
     path("admin/chatbot/simulator/", console(simulator_views.page), name="simulator"),
     path("admin/chatbot/simulator/state/", console(simulator_views.state), name="simulator_state"),
     path("admin/chatbot/simulator/say/", console(simulator_views.say), name="simulator_say"),

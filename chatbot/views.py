@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 from chatbot import conversation, failures, metrics
 from chatbot.channels import transport_for
 from chatbot.channels.base import BadSignature, Malformed, Transport
+from chatbot.web_watch import watch
 from sessions_app.models import Channel
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ def _post(request: HttpRequest, channel: Channel, transport: Transport) -> int:
         transport.verify(request, body)
     except BadSignature as error:
         metrics.BAD_SIGNATURES.labels(channel.slug).inc()
+        watch.note_bad_signature(channel, now=timezone.now())
         logger.warning("channel %s: a body was refused: %s", channel.slug, error)
         return 403
     now = timezone.now()
@@ -72,6 +74,7 @@ def _post(request: HttpRequest, channel: Channel, transport: Transport) -> int:
         return 200
     receipt = conversation.receive(channel, items, now=now)
     metrics.count(channel.slug, receipt)
+    watch.look_after_webhook(now=now)
     return 200 if receipt.is_complete else 503
 
 

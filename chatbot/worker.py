@@ -25,7 +25,7 @@ from django.db import (
 )
 from django.utils import timezone
 
-from chatbot import delivery, tasks
+from chatbot import delivery, incidents_watch, pricing, statuses, tasks
 from chatbot.expiry import expire_sessions
 from chatbot.models import MessageLog, Task, Worker
 from chatbot.wake import CHANNEL
@@ -61,16 +61,18 @@ class WorkerLoop:
         """Work until `stop()`. Trouble of the database is waited out."""
         started = timezone.now()
         beat_at = periodic_at = float("-inf")
+        looking = _done()
         listener = _start_listener(self._wake, self._stop)
-        with ThreadPoolExecutor(self._threads, thread_name_prefix="deliver") as pool:
+        # One thread more, for the periodic work: it may wait for a mail server.
+        with ThreadPoolExecutor(self._threads + 1, thread_name_prefix="work") as pool:
             while not self._stop.is_set():
                 try:
                     now = monotonic()
                     if now - beat_at >= BEAT_SECONDS:
                         self._beat(started)
                         beat_at = now
-                    if now - periodic_at >= PERIODIC_SECONDS:
-                        periodic()
+                    if now - periodic_at >= PERIODIC_SECONDS and looking.done():
+                        looking = pool.submit(_in_thread, periodic)
                         periodic_at = now
                     found = self._claim(pool)
                 except (OperationalError, InterfaceError):
@@ -150,6 +152,10 @@ class WorkerLoop:
 PERIODIC: tuple[Callable[[datetime], Any], ...] = (
     lambda now: expire_sessions(now=now),
     lambda now: delivery.settle_unconfirmed(now=now),
+    lambda now: statuses.settle_early_statuses(now=now),
+    lambda now: statuses.drop_old_early_statuses(now=now),
+    lambda _now: pricing.count_priced(),
+    lambda now: incidents_watch.look(now=now),
 )
 
 
@@ -176,16 +182,22 @@ def stop_on_signals(loop: WorkerLoop) -> None:
     signal.signal(signal.SIGINT, stop)
 
 
-def _in_thread(work: Callable[..., Any], row: Any, *more: Any) -> None:
+def _done() -> Future[None]:
+    nothing: Future[None] = Future()
+    nothing.set_result(None)
+    return nothing
+
+
+def _in_thread(work: Callable[..., Any], *about: Any) -> None:
     """One piece of work in a thread of the pool, with a connection that is still good."""
     close_old_connections()
     try:
-        work(row, *more)
+        work(*about)
     except (OperationalError, InterfaceError):
-        logger.exception("the database failed while %s was under way", row)
+        logger.exception("the database failed while %s was under way", about or work.__name__)
         connection.close()
     except Exception:
-        logger.exception("%s failed", row)
+        logger.exception("%s failed", about or work.__name__)
 
 
 def _start_listener(wake: threading.Event, stop: threading.Event) -> threading.Thread | None:

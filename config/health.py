@@ -2,7 +2,6 @@
 
 import os
 import secrets
-from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -12,12 +11,17 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Gauge,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from chatbot.models import Worker
-
-WORKER_SILENCE = timedelta(seconds=60)
+from chatbot.incidents import count_open
+from chatbot.web_watch import watch
 
 
 @login_not_required
@@ -52,7 +56,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
     given = request.headers.get("Authorization", "").encode()
     if not secrets.compare_digest(given, expected):
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
-    return HttpResponse(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+    shown = generate_latest(_registry()) + generate_latest(_open_incidents())
+    return HttpResponse(shown, content_type=CONTENT_TYPE_LATEST)
 
 
 def _database() -> str:
@@ -72,10 +77,24 @@ def _migrations() -> str:
 
 
 def _worker() -> str:
-    heard_since = timezone.now() - WORKER_SILENCE
-    if Worker.objects.filter(beat_at__gte=heard_since).exists():
-        return "ok"
-    return "no heartbeat in the last minute"
+    try:
+        has_worker = watch.look_for_worker(now=timezone.now())
+    except DatabaseError:
+        return "nobody knows: the database does not answer"
+    return "ok" if has_worker else "no heartbeat in the last minute"
+
+
+def _open_incidents() -> CollectorRegistry:
+    """The same in every process: read from the database as it is asked, in one statement. Without a
+    database the other figures are still shown."""
+    registry = CollectorRegistry()
+    gauge = Gauge("atende_open_incidents", "Incidents that are open", ["kind"], registry=registry)
+    try:
+        for kind, count in count_open().items():
+            gauge.labels(kind).set(count)
+    except DatabaseError:
+        registry.unregister(gauge)
+    return registry
 
 
 def _registry() -> CollectorRegistry:

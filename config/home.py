@@ -13,13 +13,26 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from chatbot.models import FailedEvent, FailedEventState, MessageLog, MessageStatus
+from chatbot.incident_words import Words, describe
+from chatbot.models import FailedEvent, FailedEventState, Incident, MessageLog, MessageStatus
 from chatbot.requests import StaffRequest
+from chatbot.web_watch import watch
 from leads.models import Lead, LeadStatus
 from sessions_app.models import Channel, Owner, Session
 from tickets.models import Ticket
 
 NOON, EVENING = 12, 18
+
+
+INCIDENTS_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """An open incident. Attendants get `words.short` alone: mending it is not their work."""
+
+    incident: Incident
+    words: Words
 
 
 @dataclass(frozen=True)
@@ -35,11 +48,13 @@ class Card:
 
 def start_page(request: StaffRequest) -> dict[str, Any]:
     now = timezone.localtime()
+    watch.look_for_worker(now=now)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     channel = Channel.objects.visible_to(request.user).active().filter(is_default=True).first()
     return {
         "greeting": _greeting(now, request.user.get_short_name() or request.user.get_username()),
         "now": now,
+        **_incidents(request),
         "cards": [
             _open_tickets(request),
             _live_sessions(request),
@@ -51,6 +66,17 @@ def start_page(request: StaffRequest) -> dict[str, Any]:
         "is_only_simulated": channel is None or channel.is_simulator,
         "webhook_url": f"{settings.SITE_URL}/webhook",
     }
+
+
+def _incidents(request: StaffRequest) -> dict[str, Any]:
+    """The newest open ones, and how many more there are."""
+    rows = Incident.objects.visible_to(request.user).open().select_related("channel")
+    found = list(rows.defer("channel__credentials", "channel__settings"))
+    shown = [Trouble(one, describe(one)) for one in found[:INCIDENTS_SHOWN]]
+    if not request.user.is_admin:
+        sentences = list(dict.fromkeys(one.words.short for one in shown))
+        return {"sentences": sentences}
+    return {"troubles": shown, "more_troubles": len(found) - len(shown)}
 
 
 def _greeting(now: datetime, name: str) -> str:

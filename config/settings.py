@@ -250,6 +250,7 @@ WHATSAPP_PHONE_NUMBER_ID = env.text("WHATSAPP_PHONE_NUMBER_ID")
 # --- Mail, metrics, logs, errors -------------------------------------------------------------
 
 globals().update(env.email("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = 10  # seconds; the worker writes mails between its other work
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", default=f"Atende <atende@{SITE_HOST}>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 

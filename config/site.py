@@ -46,6 +46,8 @@ SECTIONS = (
             "chatbot.messagelog": "msgs",
             "chatbot.flowlog": "log",
             "chatbot.failedevent": "alert",
+            "chatbot.incident": "bell",
+            "chatbot.costs": "money",
         },
     ),
     Section(
@@ -106,7 +108,9 @@ def in_sections(apps: list[dict[str, Any]], request: HttpRequest) -> list[dict[s
         for model in app["models"]
         if model["admin_url"]
     }
-    models["chatbot.simulator"] = _simulator()
+    models["chatbot.simulator"] = _page(_("simulator"), "Simulator", "simulator")
+    if request.user.has_perm("chatbot.view_messagecount"):
+        models["chatbot.costs"] = _page(_("costs"), "Costs", "costs")
     sections = []
     for section in SECTIONS:
         known = ((models.pop(key, None), icon) for key, icon in section.models.items())
@@ -118,11 +122,12 @@ def in_sections(apps: list[dict[str, Any]], request: HttpRequest) -> list[dict[s
     return [section for section in sections if section["models"]]
 
 
-def _simulator() -> dict[str, Any]:
+def _page(name: Promise, object_name: str, url_name: str) -> dict[str, Any]:
+    """A page that belongs to no model, as an item of the sidebar."""
     return {
-        "name": _("simulator"),
-        "object_name": "Simulator",
-        "admin_url": reverse("simulator"),
+        "name": name,
+        "object_name": object_name,
+        "admin_url": reverse(url_name),
         "add_url": None,
         "view_only": True,
         "perms": {},

@@ -75,7 +75,10 @@ class ChannelAdmin(VisibleModelAdmin):
     actions = ["make_default", "forget_previous_secret"]
     fieldsets = [
         (None, {"fields": ["name", "kind", "slug", "is_default", "is_active"]}),
-        (_("Number"), {"fields": ["external_id", "display_number", "identity_scope"]}),
+        (
+            _("Number"),
+            {"fields": ["external_id", "account_id", "display_number", "identity_scope"]},
+        ),
         (_("Credentials"), {"fields": ["credentials_state", *CREDENTIALS]}),
         (
             _("Sending"),

@@ -133,6 +133,12 @@ def make_default(channel: Channel) -> Channel:
     return channel
 
 
+def resume_sending(channel: Channel) -> bool:
+    """Take the pause off; False when there was none. What the pause was for may put it on again."""
+    paused = Channel.objects.filter(pk=channel.pk, paused_until__isnull=False)
+    return bool(paused.update(paused_until=None, pause_reason=""))
+
+
 def forget_previous_secret(channel: Channel) -> bool:
     """A replaced app secret is not valid any more; False when there was none."""
     credentials = {

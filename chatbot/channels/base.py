@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BadSignature",
     "Capabilities",
+    "Check",
+    "CheckLevel",
     "Content",
     "Malformed",
     "Meaning",
@@ -57,12 +59,17 @@ class Meaning(StrEnum):
     THROTTLE = "throttle"  # faster than the provider allows, in the error's scope
     UNREACHABLE = "unreachable"  # nobody at this address
     OPTED_OUT = "opted_out"  # this person wants no marketing
+    CUSTOMER = "customer"  # something else on the receiver's side
     TOKEN = "token"  # noqa: S105  # the access token is not accepted
     ACCOUNT = "account"  # the account is restricted
     PAYMENT = "payment"
     NUMBER = "number"  # the sending number may not send
     SPAM = "spam"  # too many people complained
     TEMPLATE = "template"  # the message template is stopped
+
+
+# The receiver's side, and no trouble of ours.
+OF_THE_CUSTOMER = frozenset({Meaning.UNREACHABLE, Meaning.OPTED_OUT, Meaning.CUSTOMER})
 
 
 class SendError(Exception):
@@ -136,6 +143,28 @@ class Sent:
     pacing: str = ""  # the provider holds a template back for now, in its own word
 
 
+class CheckLevel(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question about a channel, its answer in words, and what to do when it is not well.
+
+    mend: what `Transport.mend` can do about it, "" when a person must.
+    proves: the meaning of a SendError that a good answer proves to be over.
+    """
+
+    level: CheckLevel
+    about: str
+    what: str
+    advice: str = ""
+    mend: str = ""
+    proves: Meaning | None = None
+
+
 class Transport(ABC):
     """One channel's protocol. Holds no state but its channel row; one per request or batch."""
 
@@ -174,3 +203,13 @@ class Transport(ABC):
         """An error code, the provider's or our own, in words for whoever reads the conversation.
         `detail` is what is stored with the code."""
         return explanation.explain(code, detail)
+
+    def diagnose(self, webhook_path: str) -> Sequence[Check]:
+        """Ask the provider, within a time limit, whether this channel can do its job. Shows no
+        secret and raises nothing for what is wrong: that is an answer too. `webhook_path` is where
+        this site takes the channel's bodies."""
+        return ()
+
+    def mend(self, what: str) -> None:
+        """Do what a Check offered as `mend`. Raises SendError."""
+        raise SendError("mend", what, retryable=False)

@@ -100,8 +100,28 @@ def post_json(
         answer.status,
         (time.monotonic() - began) * 1000,
     )
-    shown = redact(answer.body.decode("utf-8", "surrogateescape"), hidden)
-    return replace(answer, body=shown.encode("utf-8", "surrogateescape"))
+    return _without(hidden, answer)
+
+
+def get_json(
+    url: str,
+    *,
+    token: str,
+    secrets: Iterable[str] = (),
+    timeout: tuple[float, float] = TIMEOUT,
+) -> Answer:
+    """GET once. Raises SendError when there is no complete answer; redirects are not followed."""
+    hidden = (token, *secrets)
+    try:
+        with _session().get(
+            url, auth=_Bearer(token), timeout=timeout, allow_redirects=False, stream=True
+        ) as response:
+            answer = Answer(response.status_code, response.headers, _read(response))
+    except (requests.RequestException, ValueError) as error:
+        failure = _failure(error, hidden)
+        logger.warning("GET %s failed: %s", redact(url, hidden), failure)
+        raise failure from None
+    return _without(hidden, answer)
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -130,6 +150,11 @@ def _posted(url: str, body: dict[str, Any], token: str, timeout: tuple[float, fl
         stream=True,
     ) as response:
         return Answer(response.status_code, response.headers, _read(response))
+
+
+def _without(hidden: Iterable[str], answer: Answer) -> Answer:
+    shown = redact(answer.body.decode("utf-8", "surrogateescape"), hidden)
+    return replace(answer, body=shown.encode("utf-8", "surrogateescape"))
 
 
 def _read(response: requests.Response) -> bytes:

@@ -145,12 +145,23 @@ class MarketingPreference(Inbound):
 
 @dataclass(frozen=True)
 class AccountNotice(Inbound):
-    """Trouble or news of the account, belonging to no conversation (errors, template status …)."""
+    """Trouble or news of the account, belonging to no conversation (errors, template status …).
+
+    owner, number: the business account and the number shown, where the notice says so: such notices
+        often name no number that could be a channel's.
+    trouble: what the notice says is wrong, in the words of SendError.reason; "" when nothing is.
+    topic: what tells troubles of one kind apart. is_over: the notice takes an earlier one back.
+    """
 
     field_name: str
     code: str = ""
     detail: str = ""
     is_error: bool = False
+    owner: str = ""
+    number: str = ""
+    trouble: str = ""
+    topic: str = ""
+    is_over: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from datetime import date
 
 from django import template
 from django.templatetags.static import static
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, pgettext
@@ -42,6 +42,18 @@ def day_in_words(day: date) -> str:
 def day_in_full(day: date) -> str:
     """Weekday, day, month and year."""
     return in_sentence(date_format(day, pgettext("date format, day with year", "l, F j, Y")))
+
+
+@register.filter
+def month_in_words(day: date) -> str:
+    """Month and year."""
+    return in_sentence(date_format(day, pgettext("date format, month with year", "F Y")))
+
+
+@register.filter
+def number(value: int) -> str:
+    """A count with its thousands apart."""
+    return number_format(value, force_grouping=True)
 
 
 def in_sentence(day: str) -> str:

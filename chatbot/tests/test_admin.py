@@ -1,6 +1,6 @@
 import json
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from django.contrib import admin
@@ -12,20 +12,22 @@ from django.utils import timezone
 from model_bakery import baker
 from zeal import zeal_ignore
 
-from chatbot import flows_service, reprocessing
+from chatbot import flows_service
 from chatbot.channels.inbound import Kind
 from chatbot.engine.nodes import parse_flow
 from chatbot.labels import KIND_LABELS
 from chatbot.models import (
     FailedEvent,
-    FailedEventState,
     Flow,
     FlowRun,
     FlowVersion,
+    Incident,
+    IncidentKind,
     Media,
     MessageLog,
     MessageStatus,
     MessageTemplate,
+    Price,
     Task,
     TaskStatus,
     Trigger,
@@ -37,7 +39,17 @@ from sessions_app.models import Owner
 
 pytestmark = pytest.mark.django_db
 
-LOGS = ["flowlog", "messagelog", "flowrun", "flowversion", "task", "media", "failedevent", "worker"]
+LOGS = [
+    "flowlog",
+    "messagelog",
+    "flowrun",
+    "flowversion",
+    "task",
+    "media",
+    "failedevent",
+    "incident",
+    "worker",
+]
 
 
 def listed(name):
@@ -87,6 +99,15 @@ def one_of_each(number=1):
         "media": baker.make(Media, message=message, mime_type="image/jpeg"),
         "messagetemplate": baker.make(MessageTemplate, channel=session.channel, name=f"m{number}"),
         "failedevent": baker.make(FailedEvent, channel=session.channel, message=message),
+        "incident": baker.make(
+            Incident,
+            kind=IncidentKind.TOKEN,
+            channel=session.channel,
+            key=f"token:{session.channel_id}:",
+            opened_at=timezone.now(),
+            last_seen_at=timezone.now(),
+        ),
+        "price": baker.make(Price, category=f"c{number}", amount=1, valid_from=date(2026, 10, 1)),
         "worker": baker.make(Worker, name=f"w{number}", beat_at=timezone.now()),
     }
 
@@ -102,6 +123,8 @@ MODELS = [
     "media",
     "messagetemplate",
     "failedevent",
+    "incident",
+    "price",
     "worker",
 ]
 
@@ -176,7 +199,7 @@ def test_a_log_counts_no_further_than_anybody_pages(client, monkeypatch):
     session = recipes.session()
     for _ in range(5):
         recipes.inbound(session)
-    monkeypatch.setattr("chatbot.admin.CappedPaginator.MOST", 3)
+    monkeypatch.setattr("chatbot.log_admin.CappedPaginator.MOST", 3)
     client.force_login(ana())
     assert client.get(listed("messagelog")).context["cl"].result_count == 3
 
@@ -248,23 +271,6 @@ def test_a_failed_task_is_due_again(client):
     done.refresh_from_db()
     assert (task.status, task.attempts) == (TaskStatus.PENDING, 0)
     assert done.status == TaskStatus.DONE
-
-
-def test_a_failed_event_is_processed_again(client, monkeypatch):
-    event = baker.make(FailedEvent, error="falhou")
-    settled = baker.make(FailedEvent, state=FailedEventState.DONE)
-    seen = []
-
-    def reprocess(event, *, now):
-        seen.append(event)
-        event.state = FailedEventState.DONE
-        return "deu certo"
-
-    monkeypatch.setattr(reprocessing, "reprocess", reprocess)
-    client.force_login(ana())
-    answer = act(client, "failedevent", "reprocess", event, settled)
-    assert seen == [event]
-    assert "falhou: deu certo" in said(answer)
 
 
 def test_the_body_of_a_failed_event_is_shown_whatever_its_bytes(client):

@@ -21,7 +21,7 @@ from django.core.management import call_command
 
 from chatbot.delivery import deliver_pending
 from chatbot.facts import departments
-from chatbot.models import FailedEvent, FlowRun, Media, MessageLog
+from chatbot.models import EarlyStatus, FailedEvent, FlowRun, Media, MessageLog
 from chatbot.tests import recipes
 from chatbot.tests.webhook import PAYLOADS, SECOND_NUMBER, post_file, whatsapp_channel
 from leads.models import Identity, Lead
@@ -667,10 +667,11 @@ def _counts() -> dict[str, int]:
 
 
 def _everything() -> str:
-    """Every row that a message may touch, as text."""
+    """Every row that a message may touch, as text. Not what waits for an unknown message: the
+    second copy of a status whose message goes out once more is about no message any more."""
     names = ("leads", "sessions_app", "tickets", "chatbot")
     models = [model for app in names for model in apps.get_app_config(app).get_models()]
-    kept = [model for model in models if model is not Channel]
+    kept = [model for model in models if model not in (Channel, EarlyStatus)]
     return serializers.serialize(
         "json", [row for one in kept for row in one.objects.order_by("pk")]
     )

@@ -184,7 +184,7 @@ def test_a_few_failures_between_successes_are_no_outage(shop, graph_api):
         graph_api.answer(500, {"error": {"code": 131000, "message": "x"}}, times=pace.TROUBLES - 1)
         rows = [stage.queued(stage.talk(shop), "Oi")[0] for _ in range(pace.TROUBLES)]
         deliver_pending()
-        assert stage.statuses(rows).count(SENT) == 1
+        assert SENT in stage.statuses(rows)
         assert SendPace.objects.get().troubles == 0
     assert not Incident.objects.exists()
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from io import StringIO
 
 import pytest
+import time_machine
 from django.core.management import call_command
+from django.db import OperationalError
 from django.utils import timezone
 
 from chatbot import intake, verification
+from chatbot.channels.inbound import Unusable
 from chatbot.conversation import send_reply
 from chatbot.models import FailedEvent, FailedEventState, FlowLog, MessageLog
 from chatbot.reprocessing import reprocess
@@ -265,6 +269,141 @@ def test_a_dry_run_only_lists(failed_step):
     assert "step failed" in out.getvalue()
     assert world() == before
     assert states() == [FailedEventState.NEW]
+
+
+# --- A body of several parts -------------------------------------------------------------------
+
+
+@pytest.fixture
+def unread_body(client, shop, monkeypatch):
+    """A proven body of three customers that could not be parsed when it came."""
+
+    def fail(*args, **kwargs):
+        raise KeyError
+
+    values = [text("Oi", phone=f"551199000000{number}") for number in (1, 2, 3)]
+    with monkeypatch.context() as broken:
+        broken.setattr("chatbot.channels.whatsapp_cloud.parsing.parse_body", fail)
+        post(client, body_of(*values))
+    return FailedEvent.objects.get()
+
+
+def fails_for(phone, monkeypatch):
+    real = intake.stored_payload
+
+    def fail(item):
+        if item.sender.addresses[0].send_to == phone:
+            raise ValueError
+        return real(item)
+
+    monkeypatch.setattr(intake, "stored_payload", fail)
+
+
+def test_the_part_that_fails_again_becomes_an_event_and_the_body_is_done(unread_body, monkeypatch):
+    with monkeypatch.context() as broken:
+        fails_for("5511990000002", broken)
+        process_failed()
+    part = FailedEvent.objects.latest("pk")
+    unread_body.refresh_from_db()
+    assert states() == [FailedEventState.DONE, FailedEventState.NEW]
+    assert f"#{part.pk}" in unread_body.outcome
+    assert part.item["item"]["sender"]["addresses"][0]["send_to"] == "5511990000002"
+    assert MessageLog.objects.inbound().count() == 2
+    process_failed()
+    assert states() == [FailedEventState.DONE] * 2
+    assert MessageLog.objects.inbound().count() == 3
+
+
+def test_a_part_whose_step_fails_is_named_too(unread_body, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError
+
+    monkeypatch.setattr("chatbot.turn.step", fail)
+    process_failed()
+    assert states() == [FailedEventState.DONE, *[FailedEventState.NEW] * 3]
+    unread_body.refresh_from_db()
+    assert all(f"#{pk}" in unread_body.outcome for pk in _ids()[1:])
+
+
+def test_a_part_that_the_database_refused_keeps_the_body_waiting(unread_body, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OperationalError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(intake, "stored_payload", refuse)
+        process_failed()
+    unread_body.refresh_from_db()
+    assert unread_body.state == FailedEventState.NEW
+    assert "3" in unread_body.outcome
+    process_failed()
+    assert states() == [FailedEventState.DONE]
+    assert MessageLog.objects.inbound().count() == 3
+
+
+def test_an_item_that_was_not_understood_is_read_by_the_parser_of_today(client, shop, monkeypatch):
+    def misread(place, item):
+        raw = place.raw("messages", item)
+        return Unusable(place.account, None, raw=raw, reason="a kind of tomorrow")
+
+    with monkeypatch.context() as old:
+        old.setattr("chatbot.channels.whatsapp_cloud.messages.inbound", misread)
+        say(client, text("Oi"))
+    process_failed()
+    assert states() == [FailedEventState.DONE]
+    assert MessageLog.objects.inbound().get().text == "Oi"
+
+
+def test_a_notice_that_is_tried_on_another_day_stays_one_event(client, shop):
+    post_file(client, "value_errors_account_level.json")
+    with time_machine.travel(timezone.now() + timedelta(days=2), tick=True):
+        reprocess(FailedEvent.objects.get(), now=timezone.now())
+    event = FailedEvent.objects.get()
+    assert (event.state, event.tries) == (FailedEventState.NEW, 1)
+    assert "nothing to do" in process_failed()
+
+
+def test_each_try_leaves_a_line_in_the_history(failed_step, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("chatbot.turn.step", fail)
+        process_failed()
+    process_failed()
+    failed_step.refresh_from_db()
+    assert [line["did"] for line in failed_step.history] == ["processed", "processed"]
+    assert failed_step.history[0]["outcome"] == "RuntimeError"
+    assert {line["by"] for line in failed_step.history} == {"process_failed"}
+
+
+def test_a_long_run_of_the_command_says_how_far_it_is(shop):
+    events = [FailedEvent(error=f"e{number}", body=b"{") for number in range(120)]
+    FailedEvent.objects.bulk_create(events)
+    said = process_failed()
+    assert "-- 100 of 120: 100 new" in said
+    assert "-- 120 of 120: 120 new" in said
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_ten_at_once_handle_a_body_once_and_name_its_broken_part_once(unread_body, monkeypatch):
+    fails_for("5511990000002", monkeypatch)
+    events = [FailedEvent.objects.get() for _ in range(10)]
+    outcomes = at_once(
+        *[lambda event=event: reprocess(event, now=timezone.now()) for event in events]
+    )
+    assert not [one for one in outcomes if isinstance(one, Exception)]
+    assert states() == [FailedEventState.DONE, FailedEventState.NEW]
+    assert MessageLog.objects.inbound().count() == 2
+    unread_body.refresh_from_db()
+    assert (unread_body.tries, len(unread_body.history)) == (1, 1)
+
+
+def _ids():
+    return list(FailedEvent.objects.order_by("pk").values_list("pk", flat=True))
+
+
+# --- At once -----------------------------------------------------------------------------------
 
 
 @pytest.mark.postgres

@@ -30,6 +30,7 @@ class Rule:
 
 
 FAIL = Rule()
+FAIL_CUSTOMER = Rule(meaning=Meaning.CUSTOMER)
 FAIL_AND_TELL = Rule(needs_operator=True)
 RETRY = Rule(retryable=True, retry_after=1)
 OUTAGE = replace(RETRY, meaning=Meaning.OUTAGE)
@@ -82,8 +83,9 @@ RULES: dict[int, Rule] = {
     # Refused for good: our mistake, or the customer's side.
     131026: replace(FAIL, meaning=Meaning.UNREACHABLE),
     131050: replace(FAIL, meaning=Meaning.OPTED_OUT),
-    **_each(FAIL, (100, 130403, 130472, 131008, 131009, 131021, 131047, 131049)),
-    **_each(FAIL, (131051, 131052, 131053, 131055, 131062, 132000, 132005, 132008, 132012)),
+    **_each(FAIL_CUSTOMER, (130403, 130472, 131021, 131047, 131049, 131062)),
+    **_each(FAIL, (100, 131008, 131009, 131051, 131052, 131053, 131055)),
+    **_each(FAIL, (132000, 132005, 132008, 132012)),
     **_each(FAIL, (132018, 137000)),
 }
 

@@ -19,7 +19,7 @@ from chatbot.channels.inbound import (
     MarketingPreference,
     Unusable,
 )
-from chatbot.channels.whatsapp_cloud import contents, identity, messages, statuses
+from chatbot.channels.whatsapp_cloud import identity, messages, notices, statuses
 from chatbot.channels.whatsapp_cloud.identity import Json
 from chatbot.channels.whatsapp_cloud.place import OBJECT, Place
 
@@ -89,22 +89,7 @@ def _messages(place: Place) -> Iterator[Inbound]:
     yield from _each(place, "messages", messages.inbound)
     yield from _each(place, "statuses", statuses.status)
     if place.value.get("errors") and not messages.has_unsupported(place):
-        yield from _account_errors(place)
-
-
-def _account_errors(place: Place) -> Iterator[Inbound]:
-    """Trouble of the number or the account; it belongs to no conversation."""
-    for original in reading.mappings(place.value, "errors"):
-        error = contents.errors({"errors": [original]})[0]
-        yield AccountNotice(
-            place.account,
-            None,
-            raw=place.raw("errors", original),
-            field_name="errors",
-            code=error["code"],
-            detail=error["detail"] or error["title"],
-            is_error=True,
-        )
+        yield from notices.account_errors(place)
 
 
 def _echoes(place: Place) -> Iterator[Inbound]:
@@ -196,5 +181,8 @@ _FIELDS: dict[str, Callable[[Place], Iterator[Inbound]]] = {
     "smb_message_echoes": _echoes,
     "user_preferences": _preferences,
     "user_id_update": _user_id_updates,
+    "phone_number_quality_update": notices.number_quality,
+    "account_update": notices.account_update,
+    "account_alerts": notices.account_alerts,
     **dict.fromkeys(_NOT_OURS, _not_ours),
 }

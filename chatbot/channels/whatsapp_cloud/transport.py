@@ -13,9 +13,24 @@ from django.conf import settings
 from django.http import HttpResponse, HttpResponseForbidden
 
 from chatbot.channels import http
-from chatbot.channels.base import Capabilities, Content, Recipient, SendError, Sent, Transport
+from chatbot.channels.base import (
+    Capabilities,
+    Check,
+    Content,
+    Recipient,
+    SendError,
+    Sent,
+    Transport,
+)
 from chatbot.channels.explanation import Explanation
-from chatbot.channels.whatsapp_cloud import errors, parsing, sending, sentences, signature
+from chatbot.channels.whatsapp_cloud import (
+    diagnosis,
+    errors,
+    parsing,
+    sending,
+    sentences,
+    signature,
+)
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -78,6 +93,12 @@ class WhatsAppCloud(Transport):
     @classmethod
     def explain(cls, code: str, detail: str = "") -> Explanation:
         return sentences.explain(code) or super().explain(code, detail)
+
+    def diagnose(self, webhook_path: str) -> Sequence[Check]:
+        return diagnosis.diagnose(self.channel, webhook_path)
+
+    def mend(self, what: str) -> None:
+        diagnosis.mend(self.channel, what)
 
     def _post(self, body: dict[str, Any]) -> http.Answer:
         token = self._credential("access_token")

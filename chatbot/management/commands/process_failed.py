@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
-from chatbot.models import FailedEvent, FailedEventState
+from chatbot import ledger
+from chatbot.models import FailedEvent
 from chatbot.reprocessing import reprocess
+
+SAID_EVERY = 100
+BY = "process_failed"
 
 
 class Command(BaseCommand):
@@ -19,10 +25,31 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="Only list them.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        events = FailedEvent.objects.filter(state=FailedEventState.NEW).order_by("id")
-        found = list(events[: options["limit"]])
-        for number, event in enumerate(found, 1):
-            outcome = "" if options["dry_run"] else reprocess(event, now=timezone.now())
-            self.stdout.write(f"{number}/{len(found)} #{event.pk} {event.error}: {outcome or '-'}")
-        if not found:
+        waiting = ledger.processable(FailedEvent.objects.all()).order_by("id")
+        ids = list(waiting.values_list("pk", flat=True)[: options["limit"]])
+        became: Counter[str] = Counter()
+        for number, event in enumerate(_each(ids), 1):
+            outcome = ""
+            if not options["dry_run"]:
+                outcome = reprocess(event, now=timezone.now(), by=BY)
+                became[event.state] += 1
+            self.stdout.write(f"{number}/{len(ids)} #{event.pk} {event.error}: {outcome or '-'}")
+            if number % SAID_EVERY == 0 and became:
+                self._say(number, len(ids), became)
+        if not ids:
             self.stdout.write("nothing to do")
+        elif became:
+            self._say(len(ids), len(ids), became)
+
+    def _say(self, number: int, total: int, became: Counter[str]) -> None:
+        said = ", ".join(f"{count} {state}" for state, count in sorted(became.items()))
+        self.stdout.write(f"-- {number} of {total}: {said}")
+
+
+def _each(ids: list[int]) -> Iterator[FailedEvent]:
+    """One at a time: a body may be megabytes."""
+    events = FailedEvent.objects.select_related("channel", "message")
+    for pk in ids:
+        event = events.filter(pk=pk).first()
+        if event is not None:
+            yield event
