@@ -23,7 +23,7 @@ from chatbot.failed_event_admin import FailedEventAdmin
 from chatbot.file_names import safe_name
 from chatbot.forms import FlowForm, TriggerForm
 from chatbot.incident_admin import IncidentAdmin
-from chatbot.labels import KIND_LABELS
+from chatbot.labels import KIND_LABELS, why_failed
 from chatbot.log_admin import LogAdmin, as_json
 from chatbot.models import (
     FailedEvent,
@@ -322,7 +322,7 @@ class MessageLogAdmin(LogAdmin):
             {
                 "fields": [
                     "how_far",
-                    "error_detail",
+                    "explained",
                     "sent_at",
                     "delivered_at",
                     "read_at",
@@ -345,12 +345,20 @@ class MessageLogAdmin(LogAdmin):
                     "epoch",
                     "run_at",
                     "attempts",
+                    "error_detail",
                     "pricing",
                 ],
             },
         ),
     ]
-    readonly_fields = ["session_link", "moment", "kind_label", "shown_payload", "how_far"]
+    readonly_fields = [
+        "session_link",
+        "moment",
+        "kind_label",
+        "shown_payload",
+        "how_far",
+        "explained",
+    ]
     heavy = (*HEAVY_OF_SESSION, "payload", "pricing")
     actions = ["send_again"]
 
@@ -365,6 +373,10 @@ class MessageLogAdmin(LogAdmin):
     def how_far(self, message: MessageLog) -> str:
         code = f" ({message.error_code})" if message.error_code else ""
         return f"{message.get_status_display()}{code}"
+
+    @admin.display(description=_("what happened"))
+    def explained(self, message: MessageLog) -> str:
+        return why_failed(message, message.channel.kind)
 
     @admin.display(description=_("payload"))
     def shown_payload(self, message: MessageLog) -> SafeString:

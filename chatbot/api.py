@@ -23,6 +23,7 @@ from rest_framework.response import Response
 from chatbot import flows_service
 from chatbot.attachments import Attachment, accepted
 from chatbot.conversation import send_reply, send_template
+from chatbot.labels import why_failed
 from chatbot.models import (
     Direction,
     Flow,
@@ -51,6 +52,7 @@ class MediaSerializer(serializers.ModelSerializer[Media]):
 class MessageSerializer(serializers.ModelSerializer[MessageLog]):
     lead = serializers.IntegerField(source="session.lead_id", read_only=True)
     media = MediaSerializer(many=True, read_only=True)
+    error_text = serializers.SerializerMethodField()
 
     class Meta:
         model = MessageLog
@@ -74,6 +76,7 @@ class MessageSerializer(serializers.ModelSerializer[MessageLog]):
             "flow_log",
             "reaction",
             "error_code",
+            "error_text",
             "error_detail",
             "sent_at",
             "delivered_at",
@@ -85,6 +88,10 @@ class MessageSerializer(serializers.ModelSerializer[MessageLog]):
             "created_at",
         ]
         read_only_fields = fields
+
+    def get_error_text(self, message: MessageLog) -> str:
+        """What happened and what to do, for people, in the caller's language."""
+        return why_failed(message, message.session.channel.kind) if message.error_code else ""
 
 
 @extend_schema_field(OpenApiTypes.INT)
@@ -186,7 +193,7 @@ class MessageViewSet(ConversationRows):
 
     def get_queryset(self) -> QuerySet[MessageLog]:
         visible = MessageLog.objects.visible_to(self.request.user)
-        return visible.select_related("session").prefetch_related("media")
+        return visible.select_related("session__channel").prefetch_related("media")
 
     @extend_schema(
         request={

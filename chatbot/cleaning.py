@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
-from typing import Any
-
-from chatbot.channels.inbound import InboundMessage
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+Item = TypeVar("Item")
 
 
 def clean_text(text: str) -> str:
@@ -27,25 +27,21 @@ def clean(value: Any) -> Any:
     return value
 
 
-def clean_message(item: InboundMessage) -> InboundMessage:
-    """An item whose texts can be stored."""
-    media = item.media
-    return replace(
-        item,
-        text=None if item.text is None else clean_text(item.text),
-        choice_id=clean_text(item.choice_id),
-        sender=replace(
-            item.sender,
-            name=clean_text(item.sender.name),
-            username=clean_text(item.sender.username),
-        ),
-        media=media
-        and replace(
-            media,
-            filename=clean_text(media.filename),
-            mime_type=clean_text(media.mime_type),
-            url=clean_text(media.url),
-        ),
-        payload=clean(item.payload),
-        raw=clean(item.raw),
-    )
+def clean_item(item: Item) -> Item:
+    """A parsed item (see channels.inbound) all of whose texts can be stored."""
+    cleaned: Item = _cleaned(item)
+    return cleaned
+
+
+def _cleaned(value: Any) -> Any:
+    """`clean`, also inside dataclasses and with tuples and enumerations as they are."""
+    if type(value) is str:
+        return clean_text(value)
+    if isinstance(value, dict | list):
+        return clean(value)
+    if isinstance(value, tuple):
+        return tuple(map(_cleaned, value))
+    if is_dataclass(value) and not isinstance(value, type):
+        parts = {one.name: getattr(value, one.name) for one in fields(value)}
+        return replace(value, **{name: _cleaned(part) for name, part in parts.items()})
+    return value

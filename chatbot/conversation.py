@@ -21,7 +21,7 @@ from chatbot.attachments import Attachment
 from chatbot.channels import transport_class
 from chatbot.channels.base import Content
 from chatbot.channels.inbound import Inbound, InboundMessage, Kind
-from chatbot.cleaning import clean_message
+from chatbot.cleaning import clean_item
 from chatbot.engine.messages import HandlerReturned, TimerFired
 from chatbot.happenings import ADVANCING_KINDS
 from chatbot.labels import preview_label
@@ -108,8 +108,8 @@ def receive(channel: Channel, items: Iterable[Inbound], *, now: datetime) -> Rec
 
     An item that the database refuses (`OperationalError`, `InterfaceError`) is rolled back, and
     later items of the same contact wait with it, so that nobody's messages change their order; all
-    others go on. Whatever else goes wrong with an item is kept as a FailedEvent. Never raises for
-    one item.
+    others go on. Whatever else goes wrong with an item is kept as a FailedEvent; one that cannot
+    even be kept is treated like one that the database refused. Never raises for one item.
     """
     receipt = Receipt()
     held: set[str] = set()
@@ -121,7 +121,7 @@ def receive(channel: Channel, items: Iterable[Inbound], *, now: datetime) -> Rec
             continue
         try:
             outcome = _receive_one(route, item, now=now)
-        except (OperationalError, InterfaceError):
+        except Exception:
             logger.exception("an item of channel %s could not be stored", channel.slug)
             receipt.unstored += 1
             held |= contact
@@ -133,6 +133,7 @@ def receive(channel: Channel, items: Iterable[Inbound], *, now: datetime) -> Rec
 
 def _receive_one(route: intake.Router, item: Inbound, *, now: datetime) -> str:
     """The name of the Receipt's field to count the item under."""
+    item = clean_item(item)
     channel = route.channel_of(item)
     if channel is None:
         failures.keep_item(item, channel=None, error=f"no channel for the number {item.account}")
@@ -143,7 +144,7 @@ def _receive_one(route: intake.Router, item: Inbound, *, now: datetime) -> str:
         return _guarded(item, channel, lambda: intake.handle(channel, item, now=now))
     if item.kind is Kind.GROUP_TEXT:
         return intake.keep_ignored(item, channel, "group message")
-    return _receive_message(_Place(channel, now), clean_message(item))
+    return _receive_message(_Place(channel, now), item)
 
 
 def _guarded(item: Inbound, channel: Channel, handle: Callable[[], str]) -> str:
@@ -206,12 +207,13 @@ def _store(place: _Place, item: InboundMessage, failure: Exception | None = None
     session = _session_for(channel, resolved, item, locked, at=at)
     row = _insert_inbound(session, resolved, item, at=at, now=now)
     changed = _note(session, resolved, item, at=at, now=now)
+    changed += history.catch_up(session, row)
     turn = Turn(session, now=now, is_first_contact=resolved.created)
     answer = heed(turn, item, at=at)
     if failure is not None:
         _fall_back(turn, item, row, failure)
     else:
-        _react(turn, resolved, item, answer, at=at)
+        changed += _react(turn, resolved, item, answer, at=at)
     turn.save(changed)
 
 
@@ -319,20 +321,21 @@ def _note(
 
 def _react(
     turn: Turn, resolved: Resolved, item: InboundMessage, answer: str, *, at: datetime
-) -> None:
-    """What the item makes happen, beyond being there. `answer`: the fixed sentence it gets instead
-    of a step of the flow."""
+) -> list[str]:
+    """What the item makes happen, beyond being there; returns what else of the session to save.
+    `answer`: the fixed sentence it gets instead of a step of the flow."""
     session = turn.session
     if item.kind in history.HISTORY_KINDS:
         target = history.target_of(session.channel, item)
-        if target is not None:
-            history.apply_to(target, item, at=at)
-        return
+        if target is None:
+            return history.note_early(session, item)
+        history.apply_to(target, item, at=at)
+        return []
     own_phone = intake.own_phone(item)
     if own_phone:
         link_identities(resolved.lead, intake.scoped(own_phone, session.channel), at=at)
     if session.owner != Owner.BOT or not session.is_live:
-        return
+        return []
     if not session.channel.is_active:
         _give_silently(turn, item)
     elif item.kind is Kind.UNSUPPORTED:
@@ -341,6 +344,7 @@ def _react(
         turn.say_once(answer)
     elif item.kind in ADVANCING_KINDS:
         turn.hear(item, at=at)
+    return []
 
 
 def _give_silently(turn: Turn, item: InboundMessage) -> None:

@@ -25,7 +25,7 @@ from chatbot.channels.inbound import (
     TemplateNews,
     Unusable,
 )
-from chatbot.cleaning import clean, clean_text
+from chatbot.cleaning import clean_item, clean_text
 from chatbot.models import FailedEvent, FailedEventState, MessageLog
 from sessions_app.models import Channel
 
@@ -56,8 +56,7 @@ def keep_item(  # noqa: PLR0913  # keyword-only
     state: FailedEventState = FailedEventState.NEW,
 ) -> FailedEvent:
     """A parsed item; it can go through `receive` again."""
-    name = type(item).__name__
-    stored = clean({"type": name, "item": _TYPES[name].dump_python(item, mode="json")})
+    stored = as_stored(item)
     # A step fails once a message, and each message comes in once. Trouble of the account has no
     # id and may come back: it is news again on another day.
     day = timezone.localdate().isoformat() if isinstance(item, AccountNotice) else ""
@@ -71,6 +70,12 @@ def keep_item(  # noqa: PLR0913  # keyword-only
         details=details_of(cause),
         state=state,
     )
+
+
+def as_stored(item: Inbound) -> dict[str, Any]:
+    """An item as JSON that every database takes; `item_of` reads it."""
+    name = type(item).__name__
+    return {"type": name, "item": _TYPES[name].dump_python(clean_item(item), mode="json")}
 
 
 def keep_body(

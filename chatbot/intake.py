@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -30,8 +30,8 @@ from chatbot.channels.inbound import (
     TemplateNews,
     Unusable,
 )
-from chatbot.cleaning import clean, clean_text
 from chatbot.file_names import cut
+from chatbot.history import HISTORY_KINDS, apply_to, catch_up, target_of
 from chatbot.labels import preview_label
 from chatbot.media import ask_for
 from chatbot.message_templates import apply_news
@@ -47,9 +47,24 @@ from chatbot.models import (
 from chatbot.statuses import apply_early, apply_status
 from leads.models import LeadSource, Scheme
 from leads.phones import canonical_phone
-from leads.services import link_identities, opt_in, opt_out, resolve_lead
-from sessions_app.models import Channel
-from sessions_app.services import note_outbound, open_session
+from leads.services import (
+    having,
+    known_lead,
+    learn_addresses,
+    link_identities,
+    opt_in,
+    opt_out,
+    preferred_of,
+    resolve_lead,
+    tell_of_conflict,
+)
+from sessions_app.models import Channel, Owner, Session
+from sessions_app.services import (
+    lock_live_sessions_of,
+    lock_session,
+    note_outbound,
+    open_session,
+)
 from tickets.services import take_over_from_phone
 
 logger = logging.getLogger(__name__)
@@ -154,7 +169,7 @@ def keep_media(row: MessageLog, media: MediaRef) -> None:
     ask_for(kept)
 
 
-def preview_of(item: InboundMessage) -> str:
+def preview_of(item: InboundMessage | EchoMessage) -> str:
     """One line for lists: what was said, else what kind of thing it was."""
     return item.text or preview_label(item.kind.value)
 
@@ -194,7 +209,7 @@ def handle(  # noqa: PLR0911  # one a kind
     under."""
     match item:
         case StatusUpdate():
-            return "stored" if apply_status(channel, item, now=now) else "ignored"
+            return _receive_status(channel, item, now=now)
         case EchoMessage():
             outcome = _receive_echo(channel, item, now=now)
             if outcome == "stored":
@@ -213,25 +228,54 @@ def handle(  # noqa: PLR0911  # one a kind
     raise TypeError(type(item).__name__)
 
 
-@transaction.atomic
+def _receive_status(channel: Channel, item: StatusUpdate, *, now: datetime) -> str:
+    """Statuses also name people: who hides the number later is known by the user id kept here.
+    Looked at once a message."""
+    if not apply_status(channel, item, now=now):
+        return "ignored"
+    if item.status == MessageStatus.DELIVERED:
+        learn_addresses(scoped(item.recipient.addresses, channel), at=now)
+    return "stored"
+
+
 def _receive_echo(channel: Channel, item: EchoMessage, *, now: datetime) -> str:
-    """A person answered on the company's phone: it stands in the history, and the bot is silent."""
+    """Somebody wrote on the company's phone: it stands in the history, and the bot is silent."""
     if not item.to.addresses:
         return keep_ignored(item, channel, "echo without a recipient")
-    at = min(item.at or now, now)
-    resolved = resolve_lead(
-        addresses=scoped(item.to.addresses, channel),
-        name=item.to.name,
-        source=LeadSource.MANUAL,
-        at=at,
-    )
+    if item.kind not in HISTORY_KINDS:
+        return _add_echo(channel, item, at=min(item.at or now, now), now=now)
+    if _change_by_echo(channel, item, at=min(item.at or now, now)):
+        return "stored"
+    if item.kind != Kind.EDIT:
+        return keep_ignored(item, channel, "echo about a message that we do not have")
+    # The first that we hear of the message; should it itself come later, it is a duplicate.
+    kind = Kind(item.payload.get("kind", Kind.UNSUPPORTED))
+    message = replace(item, kind=kind, provider_id=item.target_id, target_id="")
+    return _add_echo(channel, message, at=min(item.at or now, now), now=now, is_edit=True)
+
+
+@transaction.atomic
+def _change_by_echo(channel: Channel, item: EchoMessage, *, at: datetime) -> bool:
+    """An edit, revoke or reaction on the phone changes its message; False if we do not have it."""
+    found = target_of(channel, item)
+    if found is None:
+        return False
+    lock_session(found.session_id)
+    found.refresh_from_db()
+    apply_to(found, item, at=at)
+    return True
+
+
+@transaction.atomic
+def _add_echo(
+    channel: Channel, item: EchoMessage, *, at: datetime, now: datetime, is_edit: bool = False
+) -> str:
+    addresses = scoped(item.to.addresses, channel)
+    lock_live_sessions_of(having(addresses), channel_id=channel.pk)  # before the lead is read
+    resolved = resolve_lead(addresses=addresses, name=item.to.name, source=LeadSource.MANUAL, at=at)
     session = open_session(lead=resolved.lead, channel=channel, identity=resolved.identity, at=at)
-    sent = MessageLog.objects.filter(
-        channel=channel, provider_id=item.provider_id, direction=Direction.OUTBOUND
-    )
-    if sent.exists():  # under the session lock: nobody inserts it meanwhile
+    if _is_ours(session, item):
         return "duplicates"
-    text = clean_text(item.text or "")
     row = MessageLog.objects.create(
         channel=channel,
         session=session,
@@ -239,39 +283,105 @@ def _receive_echo(channel: Channel, item: EchoMessage, *, now: datetime) -> str:
         author=Author.ATTENDANT,
         identity=resolved.identity,
         kind=item.kind.value,
-        text=text,
-        payload={**clean(item.payload), "from_phone": True},
+        text=item.text or "",
+        payload={**item.payload, "from_phone": True},
         status=MessageStatus.SENT,
         provider_id=item.provider_id,
         provider_at=at,
+        reply_to=item.reply_to,
         sent_at=at,
+        edited_at=at if is_edit else None,
         epoch=session.epoch,
         created_at=now,
     )
     if item.media is not None:
         keep_media(row, item.media)
-    take_over_from_phone(session, at=now)
-    changed = note_outbound(
-        session, at=now, preview=text or preview_label(item.kind.value), by_person=True
-    )
+    changed = catch_up(session, row)
+    if not _was_given_back_since(session, at):
+        take_over_from_phone(session, at=now)
+    changed += note_outbound(session, at=now, preview=preview_of(item), by_person=True)
     session.save(update_fields=changed)
     return "stored"
 
 
+def _is_ours(session: Session, item: EchoMessage) -> bool:
+    """Sent from here, or an echo that came before. Under the session lock: nobody inserts it
+    meanwhile. The answer to our own call may still be on its way: then its id is told here."""
+    known = MessageLog.objects.filter(
+        channel=session.channel_id, provider_id=item.provider_id, direction=Direction.OUTBOUND
+    )
+    if known.exists():
+        return True
+    going = MessageLog.objects.filter(
+        session=session, status=MessageStatus.SENDING, provider_id="", text=item.text or ""
+    )
+    row = going.order_by("id").first()
+    if row is None or item.kind != Kind.TEXT:
+        return False
+    return going.filter(pk=row.pk).update(provider_id=item.provider_id) == 1
+
+
+def _was_given_back_since(session: Session, at: datetime) -> bool:
+    """The team has returned the conversation to the bot after this was written: an echo that comes
+    hours late does not take it away again."""
+    return session.owner == Owner.BOT and session.epoch > 0 and at < session.owner_since
+
+
 @transaction.atomic
 def _change_identity(channel: Channel, item: IdentityChange, *, now: datetime) -> str:
-    """Old and new addresses are one person. Nobody is greeted, and no lead is made, for a number
-    that we never heard of."""
-    if not item.old.addresses or not item.new:
-        return keep_ignored(item, channel, "identity change without addresses")
-    known = resolve_lead(
-        addresses=scoped(item.old.addresses, channel),
-        name=item.old.name,
-        source=LeadSource.BOT,
-        at=item.at or now,
-    )
-    link_identities(known.lead, scoped(item.new, channel), at=item.at or now)
+    """Old and new addresses are one person: the old ones stay as aliases, answers go to the new
+    one, and the conversation says so. Nobody is greeted, and no lead is made, for a number that we
+    never heard of."""
+    at = min(item.at or now, now)
+    old, new = scoped(item.old.addresses, channel), scoped(item.new, channel)
+    sessions = lock_live_sessions_of(having([*old, *new]), channel_id=channel.pk)
+    lead = known_lead(old) or known_lead(new)
+    if lead is None:
+        return keep_ignored(item, channel, "changed address of somebody whom we do not know")
+    link_identities(lead, [*old, *new], at=at)
+    tell_of_conflict(lead, new)
+    for session in sessions:
+        if session.lead_id == lead.pk:
+            _show_identity_change(session, item, new, at=at, now=now)
     return "stored"
+
+
+def _show_identity_change(
+    session: Session,
+    item: IdentityChange,
+    new: Sequence[ScopedAddress],
+    *,
+    at: datetime,
+    now: datetime,
+) -> None:
+    """In the conversation, once; what is sent from now on goes to the new address."""
+    provider_id = item.provider_id or f"user_id_update.{new[0].address}"[:255]
+    known = MessageLog.objects.filter(channel=session.channel_id, direction=Direction.INBOUND)
+    if known.filter(provider_id=provider_id).exists():
+        return
+    MessageLog.objects.create(
+        channel_id=session.channel_id,
+        session=session,
+        direction=Direction.INBOUND,
+        author=Author.CUSTOMER,
+        identity=session.identity,
+        kind=Kind.SYSTEM.value,
+        payload={
+            "system_type": "identity_change",
+            "body": item.body,
+            "old": [[one.scheme, one.address] for one in item.old.addresses],
+            "new": [[one.scheme, one.address] for one in item.new],
+        },
+        status=MessageStatus.RECEIVED,
+        provider_id=provider_id,
+        provider_at=at,
+        epoch=session.epoch,
+        created_at=now,
+    )
+    answer_at = preferred_of(session.lead, new)
+    if answer_at is not None and session.identity_id != answer_at.pk:
+        session.identity = answer_at
+        session.save(update_fields=["identity"])
 
 
 @transaction.atomic
@@ -281,12 +391,12 @@ def _set_preference(channel: Channel, item: MarketingPreference, *, now: datetim
     at = item.at or now
     lead = resolve_lead(
         addresses=scoped(item.sender.addresses, channel),
-        name=clean_text(item.sender.name),
+        name=item.sender.name,
         source=LeadSource.BOT,
         at=at,
     ).lead
     change = opt_out if item.opted_out else opt_in
-    change(lead, text=clean_text(item.detail), origin=channel.slug, at=at)
+    change(lead, text=item.detail, origin=channel.slug, at=at)
     return "stored"
 
 

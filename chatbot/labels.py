@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from chatbot.channels import transport_class
 from chatbot.channels.inbound import Kind
+from chatbot.models import MessageLog
 
 KIND_LABELS: dict[str, str | Promise] = {
     Kind.TEXT: _("text"),
@@ -48,6 +50,29 @@ PREVIEW_LABELS: dict[str, str | Promise] = {
     Kind.FLOW_REPLY: _("Form"),
     Kind.UNSUPPORTED: _("Message that cannot be shown"),
 }
+
+
+def why_failed(message: MessageLog, channel_kind: str) -> str:
+    """What happened to a message that was not delivered and what to do, with the code last; empty
+    while nothing did."""
+    if not message.error_code:
+        return ""
+    said = transport_class(channel_kind).explain(message.error_code, message.error_detail)
+    return f"{said.sentence} ({message.error_code})"
+
+
+# The provider's word for a message template that it holds back for now; kept in the row's payload.
+PACING = "pacing"
+PACING_LABELS: dict[str, Promise] = {
+    "held_for_quality_assessment": _("held back by WhatsApp while it checks the template"),
+    "paused": _("held back by WhatsApp: the template is paused"),
+}
+
+
+def pacing_of(message: MessageLog) -> str:
+    """Why an accepted message has not gone out yet; empty for one that goes at once."""
+    return str(PACING_LABELS.get(str(message.payload.get(PACING, "")), ""))
+
 
 # What a step's trace holds as codes. What is not here is an id, a label or a word of the flow.
 MATCH_LABELS: dict[str, Promise] = {

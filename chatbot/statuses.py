@@ -18,10 +18,9 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from pydantic import TypeAdapter
 
-from chatbot import metrics
+from chatbot import history, metrics
 from chatbot.channels import transport_for
 from chatbot.channels.inbound import StatusUpdate
-from chatbot.cleaning import clean
 from chatbot.consequences import follow, stops_channel
 from chatbot.models import STATUS_RANK, Direction, EarlyStatus, MessageLog, MessageStatus
 from chatbot.other_form import OTHER_FORM, learn_form, untried_form
@@ -71,6 +70,8 @@ def apply_status(channel: Channel, item: StatusUpdate, *, now: datetime) -> bool
     _move(channel, row, item, now=now)
     if not row.provider_id:  # this status has made it known
         apply_early(channel, item.provider_id, now=now)
+        with transaction.atomic():
+            history.catch_up_later(row)
     return True
 
 
@@ -86,7 +87,7 @@ def keep_early(channel: Channel, item: StatusUpdate, *, now: datetime) -> bool:
         channel=channel,
         provider_id=item.provider_id,
         status=item.status,
-        item=clean(_STORED.dump_python(replace(item, raw={}), mode="json")),
+        item=_STORED.dump_python(replace(item, raw={}), mode="json"),  # cleaned on receipt
         created_at=now,
     )
     # The same status again while the first waits is the same news.
@@ -166,7 +167,7 @@ def _move(channel: Channel, row: MessageLog, item: StatusUpdate, *, now: datetim
     for name in _TIMES[status]:
         rows.filter(**{f"{name}__isnull": True}).update(**{name: at})
     if item.pricing:
-        rows.filter(is_priced=None).update(pricing=clean(item.pricing), is_priced=False)
+        rows.filter(is_priced=None).update(pricing=item.pricing, is_priced=False)
     if not row.provider_id:
         rows.filter(provider_id="").update(provider_id=item.provider_id)
     rows.filter(_below(status)).update(**_values(status, item))

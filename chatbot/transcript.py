@@ -10,7 +10,7 @@ from typing import Any
 from zlib import crc32
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,6 +19,7 @@ from chatbot.channels.inbound import Kind
 from chatbot.file_names import safe_name
 from chatbot.file_types import SHOWN_TYPES
 from chatbot.intake import names_too_big
+from chatbot.labels import pacing_of, why_failed
 from chatbot.media import error_code, may_fetch_again
 from chatbot.models import Author, Direction, Media, MediaStatus, MessageLog, MessageStatus
 from sessions_app.models import Session
@@ -106,6 +107,7 @@ class Delivery:
     icon: str
     label: str
     reason: str = ""
+    detail: str = ""  # the provider's own words, for admins
 
 
 @dataclass(frozen=True)
@@ -165,21 +167,26 @@ class Transcript:
 
 def latest(sessions: Collection[Session], *, before: int | None = None) -> Transcript:
     """The last messages of these sessions (of one lead), or the last ones before an id."""
-    rows = MessageLog.objects.filter(session__in=sessions)
+    rows = _rows_of(sessions)
     if before is not None:
         rows = rows.filter(pk__lt=before)
-    newest = list(rows.select_related("author_user").order_by("-pk")[: PAGE + 1])
+    newest = list(rows.order_by("-pk")[: PAGE + 1])
     return _transcript(newest[:PAGE][::-1], has_earlier=len(newest) > PAGE)
 
 
 def news(session: Session, *, after: int) -> Transcript:
     """What was said after an id. Costs one statement when nothing was or only a status moved."""
-    mine = MessageLog.objects.filter(session=session).select_related("author_user")
+    mine = _rows_of([session])
     recent = list(mine.order_by("-pk")[:RECENT])[::-1]
     new = [row for row in recent if row.pk > after]
     if len(new) == RECENT:
         new = list(mine.filter(pk__gt=after).order_by("pk")[:PAGE])
     return _transcript(new, known=[row for row in recent if row.pk <= after], recent=recent)
+
+
+def _rows_of(sessions: Collection[Session]) -> QuerySet[MessageLog]:
+    rows = MessageLog.objects.filter(session__in=sessions).select_related("author_user")
+    return rows.annotate(channel_kind=F("channel__kind"))
 
 
 def _transcript(
@@ -453,13 +460,29 @@ def _text(row: MessageLog) -> str:
                 "The customer sent a file over 100 MB, which WhatsApp does not deliver. "
                 "Ask for a smaller one."
             )
+        case Kind.SYSTEM if row.payload.get("system_type") == "identity_change":
+            return _of_identity_change(row.payload)
+        case Kind.SYSTEM:
+            return row.text or _word(row.payload, "body") or _without_text(row.kind)
     return row.text or _without_text(row.kind)
+
+
+def _of_identity_change(payload: dict[str, Any]) -> str:
+    phones = [
+        [f"+{address}" for scheme, address in payload.get(name, ()) if scheme == "phone"]
+        for name in ("old", "new")
+    ]
+    if not phones[1]:
+        return _("The customer has a new WhatsApp id. The conversation goes on with it.")
+    about = {"old": phones[0][0] if phones[0] else "?", "new": phones[1][0]}
+    return _("The customer changed their number from %(old)s to %(new)s.") % about
 
 
 def _without_text(kind: str) -> str:
     return {
         Kind.REACTION_REMOVED.value: _("The customer took a reaction back"),
         Kind.REVOKE.value: _("The customer deleted a message"),
+        Kind.SYSTEM.value: _("The customer opened the conversation"),
         Kind.UNSUPPORTED.value: _("A message of a kind that cannot be shown here"),
         Kind.ORDER.value: _("The customer sent an order"),
         Kind.FLOW_REPLY.value: _("The customer sent a form"),
@@ -480,11 +503,12 @@ DELIVERY_ICONS = {
 
 def _delivery(row: MessageLog) -> Delivery:
     status = MessageStatus(row.status)
-    reason = ""
+    reason = pacing_of(row) if status == MessageStatus.SENT else ""
+    detail = ""
     if status == MessageStatus.FAILED:
-        code = f" ({row.error_code})" if row.error_code else ""
-        reason = f"{row.error_detail}{code}".strip()
-    return Delivery(row.pk, row.status, DELIVERY_ICONS[status], str(status.label), reason)
+        reason = why_failed(row, row.channel_kind)  # type: ignore[attr-defined]  # annotated
+        detail = "" if row.error_detail in reason else row.error_detail
+    return Delivery(row.pk, row.status, DELIVERY_ICONS[status], str(status.label), reason, detail)
 
 
 def _is_same_speaker(previous: MessageLog | None, row: MessageLog) -> bool:

@@ -22,6 +22,7 @@ from chatbot.engine.state import Outcome, State
 from chatbot.engine.step import step
 from chatbot.facts import gather, with_tags
 from chatbot.happenings import happening_of
+from chatbot.history import early_of
 from chatbot.labels import preview_label
 from chatbot.models import (
     Author,
@@ -127,6 +128,7 @@ class Turn:
         session.context = dict(context or {})
         session.current_state = ""
         session.flow_state = {
+            **early_of(session),
             "run": run.pk,
             "version": version_id,
             "epoch": session.epoch,

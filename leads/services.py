@@ -111,6 +111,20 @@ def resolve_lead(
     return _resolved(lead, identities, by_key, created=False)
 
 
+def known_lead(addresses: Sequence[AddressLike]) -> Lead | None:
+    """The lead that has one of these addresses, as a message would find it; makes none."""
+    by_key = _by_key(addresses)
+    known = _known(by_key) if by_key else []
+    return _whose(known) if known else None
+
+
+def preferred_of(lead: Lead, addresses: Sequence[AddressLike]) -> Identity | None:
+    """Which of these addresses the lead is answered at; None when it has none of them."""
+    by_key = _by_key(addresses)
+    mine = [one for one in (_known(by_key) if by_key else []) if one.lead_id == lead.pk]
+    return _preferred(mine, ANSWER_ORDER) if mine else None
+
+
 def having(addresses: Sequence[AddressLike]) -> Q:
     """The condition on Identity that it is one of these addresses."""
     return _at_any(_by_key(addresses))
@@ -272,6 +286,30 @@ def link_identities(
         lead.phone = phone
         lead.save(update_fields=["phone", "updated_at"])
     return added
+
+
+def learn_addresses(addresses: Sequence[AddressLike], *, at: datetime) -> None:
+    """Several addresses of one person, named together by the provider: the ones still missing are
+    added. One read when there is nothing to learn; nobody is made for people we do not know."""
+    by_key = _by_key(addresses)
+    known = _known(by_key) if len(by_key) > 1 else []
+    if known and len(known) < len(by_key):
+        link_identities(_whose(known), addresses, at=at)
+
+
+def tell_of_conflict(lead: Lead, addresses: Sequence[AddressLike]) -> None:
+    """The provider says that addresses of other leads are this person's: a note on this one, once,
+    for people to merge them. Nothing is merged without a person."""
+    by_key = _by_key(addresses)
+    others = {one.lead.pk: one.lead for one in (_known(by_key) if by_key else [])}
+    others.pop(lead.pk, None)
+    for other in others.values():
+        text = _("The channel says that this person is also %(lead)s (lead %(number)s).") % {
+            "lead": other,
+            "number": other.pk,
+        }
+        if not lead.notes.filter(text=text).exists():
+            add_note(lead, author=None, text=text)
 
 
 # --- What we know about them -----------------------------------------------------------------

@@ -10,6 +10,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
+from chatbot.channels import explanation
 from chatbot.channels.content import (
     Capabilities,
     Content,
@@ -19,6 +20,8 @@ from chatbot.channels.content import (
     TemplateDraft,
 )
 from chatbot.channels.degrade import degrade, merge
+from chatbot.channels.explanation import Explanation
+from chatbot.cleaning import clean_text
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -115,9 +118,10 @@ class SendError(Exception):
         max_tries: int = 5,
         meaning: Meaning | None = None,
     ) -> None:
-        super().__init__(f"{code}: {detail}")
-        self.code = code
-        self.detail = detail
+        # Providers quote what they were sent, and what they write is stored.
+        self.code = clean_text(code)
+        self.detail = clean_text(detail)
+        super().__init__(f"{self.code}: {self.detail}")
         self.retryable = retryable
         self.retry_after = retry_after
         self.scope = scope
@@ -227,6 +231,12 @@ class Transport(ABC):
     def failure(self, code: str, detail: str = "") -> SendError:
         """What a code that came later, in a `failed` status, means; it is not raised."""
         return SendError(code, detail, retryable=False)
+
+    @classmethod
+    def explain(cls, code: str, detail: str = "") -> Explanation:
+        """An error code, the provider's or our own, in words for whoever reads the conversation.
+        `detail` is what is stored with the code."""
+        return explanation.explain(code, detail)
 
     def diagnose(self, webhook_path: str) -> Sequence[Check]:
         """Ask the provider, within a time limit, whether this channel can do its job. Shows no

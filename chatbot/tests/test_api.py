@@ -5,6 +5,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from chatbot.channels.whatsapp_cloud.transport import WhatsAppCloud
 from chatbot.engine.nodes import parse_flow
 from chatbot.models import FlowVersion, MessageLog, MessageStatus
 from chatbot.tests import recipes
@@ -49,6 +50,15 @@ def test_an_attendant_reads_the_messages_of_their_tickets_only():
     assert ids(client.get(MESSAGES)) == {visible.pk}
     assert client.get(f"{MESSAGES}{visible.pk}/").status_code == 200
     assert client.get(f"{MESSAGES}{hidden.pk}/").status_code == 404
+
+
+def test_a_failed_message_says_in_words_what_to_do():
+    failed = {"status": MessageStatus.FAILED, "error_code": "190", "error_detail": "Expired"}
+    message = recipes.outbound(recipes.session(), **failed)
+    row = api(ana()).get(f"{MESSAGES}{message.pk}/").json()
+    said = WhatsAppCloud.explain("190")
+    assert row["error_text"] == f"{said.what} {said.advice} (190)"
+    assert (row["error_code"], row["error_detail"]) == ("190", "Expired")
 
 
 def test_a_message_says_who_wrote_what_and_how_far_it_came():

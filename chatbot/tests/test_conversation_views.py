@@ -53,6 +53,17 @@ def test_a_conversation_is_read_by_who_may_see_it(client, session, name, person,
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize(("person", "reads_it"), [("ana", True), ("bia", False)])
+@pytest.mark.usefixtures("ticket")
+def test_what_the_provider_said_in_english_is_for_admins(client, session, person, reads_it):
+    failed = {"status": MessageStatus.FAILED, "error_code": "131026"}
+    recipes.outbound(session, error_detail="Receiver incapable", **failed)
+    client.force_login(getattr(recipes, person)())
+    page = client.get(url("conversation", session)).content.decode()
+    assert "(131026)" in page
+    assert ("Receiver incapable" in page) == reads_it
+
+
 def test_who_may_not_see_a_conversation_cannot_answer_in_it(client, session, ticket):
     client.force_login(recipes.caio())
     answer = client.post(url("conversation_reply", session), {"text": "Oi"})

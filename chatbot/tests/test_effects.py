@@ -305,13 +305,17 @@ def stops_marketing(world: World) -> None:
 
 
 def is_linked(*addresses: str) -> Check:
-    """The lead we knew has the new addresses beside the old ones; nobody was greeted for it."""
+    """The lead we knew has the new addresses beside the old ones; the conversation says so, and
+    nobody was greeted for it."""
 
     def check(world: World) -> None:
         assert Lead.objects.count() == 1
         assert set(addresses) <= set(Identity.objects.values_list("address", flat=True))
         assert world.calls == []
-        assert world.new_rows == 0
+        row = MessageLog.objects.inbound().latest("pk")
+        assert (world.new_rows, row.kind) == (1, "system")
+        assert row.payload["new"]
+        assert FlowRun.objects.count() == world.before["runs"]
 
     return check
 

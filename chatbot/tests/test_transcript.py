@@ -5,6 +5,7 @@ from django.utils import timezone
 from model_bakery import baker
 
 from chatbot import transcript
+from chatbot.channels.whatsapp_cloud.transport import WhatsAppCloud
 from chatbot.models import Author, Media, MediaStatus, MessageStatus
 from chatbot.tests import recipes
 
@@ -135,4 +136,26 @@ def test_a_failed_message_says_why(session):
     )
     (bubble,) = transcript.latest([session]).bubbles
     assert bubble.by == "Bia"
-    assert bubble.delivery.reason == "Receiver incapable (131026)"
+    said = WhatsAppCloud.explain("131026")
+    assert bubble.delivery.reason == f"{said.what} {said.advice} (131026)"
+    assert bubble.delivery.detail == "Receiver incapable"
+
+
+@pytest.mark.parametrize(("status", "is_shown"), [("sent", True), ("delivered", False)])
+def test_a_template_that_is_held_back_says_so_until_it_arrives(session, status, is_shown):
+    payload = {"pacing": "held_for_quality_assessment"}
+    recipes.outbound(session, kind="template", status=status, payload=payload)
+    (bubble,) = transcript.latest([session]).bubbles
+    assert bool(bubble.delivery.reason) == is_shown
+
+
+def test_what_our_own_refusal_says_is_not_said_twice(session):
+    recipes.outbound(
+        session,
+        status=MessageStatus.FAILED,
+        error_code="template_paused",
+        error_detail="O modelo “oferta” está pausado.",
+    )
+    (bubble,) = transcript.latest([session]).bubbles
+    assert bubble.delivery.reason == "O modelo “oferta” está pausado. (template_paused)"
+    assert bubble.delivery.detail == ""

@@ -73,7 +73,7 @@ RULES: dict[int, Rule] = {
     131056: Rule(retryable=True, retry_after=1, scope="pair", growth=4, meaning=Meaning.THROTTLE),
     132069: Rule(retryable=True, retry_after=3600, needs_operator=True, max_tries=3),
     # Passing trouble on Meta's side.
-    1: replace(RETRY, max_tries=2),
+    1: replace(RETRY, max_tries=3),
     2: replace(OUTAGE, retry_after=4, max_tries=7),
     131000: replace(OUTAGE, max_tries=3),
     131016: replace(OUTAGE, retry_after=4, max_tries=7),
@@ -118,8 +118,13 @@ def failure(
     )
 
 
+def number_of(code: str) -> int | None:
+    """Meta's codes are small numbers; None for anything else."""
+    return int(code) if _CODE.fullmatch(code) else None
+
+
 def _rule(code: str, *, is_transient: bool, by_link: bool) -> Rule:
-    number = int(code) if _CODE.fullmatch(code) else None
+    number = number_of(code)
     if number == MEDIA_UPLOAD_FAILED and by_link:
         return _LINK_NOT_FETCHED  # Meta could not fetch it: that may pass
     if number in RULES:

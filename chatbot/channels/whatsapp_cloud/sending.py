@@ -12,6 +12,7 @@ from chatbot.channels.base import Content, Meaning, Recipient, SendError, Sent
 from chatbot.channels.http import Answer
 from chatbot.channels.whatsapp_cloud import errors, identity
 from chatbot.channels.whatsapp_cloud.identity import Json
+from chatbot.cleaning import clean_text
 
 _CALLBACK_DATA_LIMIT = 512
 _CAPTIONED = frozenset({"image", "video", "document"})
@@ -39,7 +40,8 @@ def sent(answer: Answer, to: Recipient, *, by_link: bool) -> Sent:
     provider_id = reading.identifier(message, "id")
     if not provider_id:
         raise SendError("no_id", "accepted without an id", retryable=False, uncertain=True)
-    return Sent(provider_id, _aliases(found, to), reading.text(message, "message_status") or "")
+    pacing = clean_text(reading.text(message, "message_status") or "")
+    return Sent(provider_id, _aliases(found, to), pacing)
 
 
 def accepted(answer: Answer, *, by_link: bool = False) -> Json:

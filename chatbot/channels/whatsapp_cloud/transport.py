@@ -29,12 +29,14 @@ from chatbot.channels.base import (
     TemplateDraft,
     Transport,
 )
+from chatbot.channels.explanation import Explanation
 from chatbot.channels.whatsapp_cloud import (
     diagnosis,
     errors,
     media,
     parsing,
     sending,
+    sentences,
     signature,
     templates,
 )
@@ -118,6 +120,10 @@ class WhatsAppCloud(Transport):
 
     def failure(self, code: str, detail: str = "") -> SendError:
         return errors.failure(code, detail)
+
+    @classmethod
+    def explain(cls, code: str, detail: str = "") -> Explanation:
+        return sentences.explain(code) or super().explain(code, detail)
 
     def diagnose(self, webhook_path: str) -> Sequence[Check]:
         return diagnosis.diagnose(self.channel, webhook_path)

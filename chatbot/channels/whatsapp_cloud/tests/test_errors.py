@@ -5,7 +5,7 @@ import pytest
 from chatbot.channels.whatsapp_cloud.errors import RULES, failure
 
 RETRY = {
-    1: ("message", 2),
+    1: ("message", 3),
     2: ("message", 7),
     4: ("account", 5),
     80007: ("account", 5),
