@@ -3,9 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
+from django.core.files.storage import default_storage, storages
+from django.utils.functional import empty
 
 from chatbot.channels import http
 from chatbot.tests import graph_server
+
+
+@pytest.fixture(autouse=True)
+def _empty_storage() -> Iterator[None]:
+    """Files that a test leaves are gone with it: no transaction rolls a storage back."""
+    yield
+    storages._storages.pop("default", None)
+    default_storage._wrapped = empty
 
 
 @pytest.fixture

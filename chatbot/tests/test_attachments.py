@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from PIL import Image
 
-from chatbot import attachments, delivery, media
+from chatbot import attachments, delivery
 from chatbot.channels import transport_class
 from chatbot.models import Media, MediaStatus, MessageLog, MessageStatus, SendPace
 from chatbot.tests import media_samples as samples
@@ -39,13 +39,6 @@ def session(client, shop):
     take_over(session, user=recipes.bia(), at=timezone.now())
     client.force_login(recipes.bia())
     return Session.objects.get(pk=session.pk)
-
-
-@pytest.fixture(autouse=True)
-def _empty_storage():
-    yield
-    for file in Media.objects.all():
-        media.remove_files([file.file.name, file.thumbnail.name])
 
 
 def upload(content, name="arquivo"):

@@ -69,13 +69,6 @@ def stored_names():
     return sorted(names)
 
 
-@pytest.fixture(autouse=True)
-def _empty_storage():
-    yield
-    for file in Media.objects.all():
-        media.remove_files([file.file.name, file.thumbnail.name])
-
-
 KINDS = [
     ("image", samples.picture(), "image/jpeg", {"caption": "Esse aqui"}),
     ("image", samples.picture("PNG"), "image/png", {}),
