@@ -3,19 +3,16 @@
 from collections.abc import Iterator
 
 import pytest
-from django.core.files.storage import default_storage, storages
-from django.utils.functional import empty
 
 from chatbot.channels import http
 from chatbot.tests import graph_server
 
 
 @pytest.fixture(autouse=True)
-def _empty_storage() -> Iterator[None]:
-    """Files that a test leaves are gone with it: no transaction rolls a storage back."""
-    yield
-    storages._storages.pop("default", None)
-    default_storage._wrapped = empty
+def _empty_storage(settings) -> None:
+    """A new storage for each test: no transaction takes back what another one left. Django makes
+    its storages anew when the setting changes."""
+    settings.STORAGES = dict(settings.STORAGES)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from datetime import timedelta
 from urllib.parse import unquote
 
 import pytest
-from django.core.files.storage import default_storage
+from django.core.files.storage import default_storage, storages
 from django.urls import reverse
 from django.utils import timezone
 
@@ -311,7 +311,7 @@ def test_a_storage_that_fails_is_an_incident_and_loses_nothing(
         raise OSError("No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr(type(default_storage._wrapped), "_save", full)
+        broken.setattr(type(storages["default"]), "_save", full)
         assert run_due() == [TaskStatus.PENDING]
     assert Incident.objects.filter(kind="media", closed_at=None).count() == 1
     assert run_due(after=SOON) == [TaskStatus.DONE]
