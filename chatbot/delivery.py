@@ -29,7 +29,9 @@ from chatbot.channels.base import (
     Transport,
 )
 from chatbot.consequences import follow, is_channel_throttle, stops_channel
+from chatbot.history import catch_up_later
 from chatbot.intake import ScopedAddress
+from chatbot.labels import PACING
 from chatbot.leases import LEASE, claim, free
 from chatbot.models import Author, Direction, MessageLog, MessageStatus
 from chatbot.other_form import OTHER_FORM, untried_form
@@ -399,7 +401,10 @@ def _record_sent(message: MessageLog, sent: Sent, *, now: datetime) -> None:
         mine.filter(provider_id="").update(provider_id=sent.provider_id)
         mine.filter(sent_at=None).update(sent_at=now)
         open_end.update(**values)
+    if sent.pacing:
+        mine.update(payload={**message.payload, PACING: sent.pacing})
     apply_early(message.channel, sent.provider_id, now=now)
+    catch_up_later(message)
     if sent.aliases:
         _learn_aliases(message, sent)
 

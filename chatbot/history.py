@@ -10,6 +10,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+
 from chatbot.channels.inbound import EchoMessage, InboundMessage, Kind
 from chatbot.models import Direction, MessageLog
 from sessions_app.models import Channel, Session
@@ -67,12 +69,18 @@ def catch_up(session: Session, message: MessageLog) -> list[str]:
         )
     rest = [one for one in waiting if one != message.provider_id]
     session.flow_state = {**session.flow_state, EARLY: rest}
+    if not rest:
+        del session.flow_state[EARLY]
     return ["flow_state"]
 
 
+@transaction.atomic
 def catch_up_later(message: MessageLog) -> None:
     """The same for a message of ours whose provider id came after its row, outside of the lock of
-    its session; runs in the caller's transaction."""
+    its session. One look by key when nothing waits in the conversation."""
+    waiting = Session.objects.filter(pk=message.session_id, flow_state__has_key=EARLY)
+    if not waiting.exists():
+        return
     session = lock_session(message.session_id)
     message.refresh_from_db()
     changed = catch_up(session, message)

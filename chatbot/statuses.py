@@ -227,7 +227,8 @@ def _send_again(channel: Channel, row: MessageLog, item: StatusUpdate, *, now: d
     delivered; only from `sent` or before, and not for ever."""
     if row.status not in UNDER_WAY:
         return False  # said before, or known to be wrong
-    error = transport_for(channel).failure(item.error_code, item.error_detail)
+    by_link = bool(row.payload.get("media_link"))
+    error = transport_for(channel).failure(item.error_code, item.error_detail, by_link=by_link)
     delay = timedelta(seconds=error.delay(row.attempts))
     row.channel = channel
     follow(row, error, until=now + delay, now=now, by_status=True)

@@ -228,8 +228,9 @@ class Transport(ABC):
         SendError that this raises is `uncertain`."""
         raise SendError("no_media", "the channel takes no files", retryable=False)
 
-    def failure(self, code: str, detail: str = "") -> SendError:
-        """What a code that came later, in a `failed` status, means; it is not raised."""
+    def failure(self, code: str, detail: str = "", *, by_link: bool = False) -> SendError:
+        """What a code that came later, in a `failed` status, means; it is not raised. `by_link`:
+        the message named its file by an address."""
         return SendError(code, detail, retryable=False)
 
     @classmethod

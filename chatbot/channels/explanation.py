@@ -137,6 +137,21 @@ OWN: dict[str, Explanation] = {
         _("Nothing was sent. Choose another one."),
         Action.STOP,
     ),
+    "no_media": Explanation(
+        _("The file of this message is not kept, or the channel takes no files."),
+        _("Nothing was sent. Choose the file and send it again."),
+        Action.STOP,
+    ),
+    "storage": Explanation(
+        _("The file of this message cannot be read from the storage here."),
+        TRIED_AGAIN,
+        Action.RETRY,
+    ),
+    "upload_forgotten": Explanation(
+        _("The provider does not have the uploaded file any more."),
+        _("It is uploaded and sent again by itself."),
+        Action.RETRY,
+    ),
     "template_values": Explanation(
         _("A value of the message template is missing or has a form that is not accepted."),
         _("Nothing was sent. Correct the values and send it again."),

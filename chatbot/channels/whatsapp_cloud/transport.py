@@ -118,8 +118,8 @@ class WhatsAppCloud(Transport):
     def upload_media(self, file: BinaryIO, *, mime_type: str) -> str:
         return media.upload(self._caller(), file, mime_type=mime_type)
 
-    def failure(self, code: str, detail: str = "") -> SendError:
-        return errors.failure(code, detail)
+    def failure(self, code: str, detail: str = "", *, by_link: bool = False) -> SendError:
+        return errors.failure(code, detail, by_link=by_link)
 
     @classmethod
     def explain(cls, code: str, detail: str = "") -> Explanation:
