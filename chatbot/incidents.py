@@ -49,7 +49,7 @@ def open_incident(  # noqa: PLR0913  # keyword-only
     except IntegrityError:
         _count(key, facts, times=times, now=now)
         return False
-    logger.error("INCIDENT opened: %s (channel %s) %s", kind, channel and channel.pk, about)
+    logger.error("incident opened: %s (channel %s) %s", kind, channel and channel.pk, about)
     return True
 
 

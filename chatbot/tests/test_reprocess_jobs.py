@@ -249,7 +249,9 @@ def test_a_job_survives_its_killed_worker_process(broken, graph_api):
     Task.objects.filter(pk=task.pk).update(locked_until=timezone.now())  # the lease has ended
     with workers(2, graph_api):
         wait_for(lambda: counts(task)[1] == 40, "the rest")
-        wait_for(lambda: Task.objects.get().status == TaskStatus.DONE, "the end of the job")
+        wait_for(
+            lambda: Task.objects.get(pk=task.pk).status == TaskStatus.DONE, "the end of the job"
+        )
     assert counts(task) == (40, 40, 0, 0, 0)
     assert MessageLog.objects.inbound().count() == 40
     assert {len(event.history) for event in FailedEvent.objects.all()} == {1}
