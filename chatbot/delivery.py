@@ -59,6 +59,8 @@ logger = logging.getLogger(__name__)
 
 STALE_AFTER = timedelta(minutes=15)  # an answer of the bot that is older helps nobody any more
 UNCONFIRMED_AFTER = timedelta(minutes=2)
+# Of a row that is not under way yet: it goes at once, so a dead worker's rows need not wait long.
+CLAIM_LEASE = timedelta(seconds=10)
 RECORDED_WITHIN = LEASE.total_seconds() * 0.75  # seconds; later a status or a person settles it
 WAITING = (MessageStatus.QUEUED, MessageStatus.SENDING)
 
@@ -95,7 +97,7 @@ def due(now: datetime, *, without: Collection[int] = ()) -> QuerySet[MessageLog]
 
 def claim_due(*, limit: int, now: datetime, without: Collection[int] = ()) -> list[MessageLog]:
     """Lease up to `limit` due rows, at most one a session."""
-    return claim(due(now, without=without), limit=limit, now=now)
+    return claim(due(now, without=without), limit=limit, now=now, lease=CLAIM_LEASE)
 
 
 def with_slots(
