@@ -19,7 +19,7 @@ from chatbot.channels.inbound import Kind
 from chatbot.file_names import safe_name
 from chatbot.file_types import SHOWN_TYPES
 from chatbot.intake import names_too_big
-from chatbot.labels import pacing_of, why_failed
+from chatbot.labels import PREVIEW_LABELS, pacing_of, why_failed
 from chatbot.media import error_code, may_fetch_again
 from chatbot.models import Author, Direction, Media, MediaStatus, MessageLog, MessageStatus
 from sessions_app.models import Session
@@ -399,14 +399,7 @@ def _why_missing(file: Media) -> str:
 
 
 def media_label(kind: str) -> str:
-    return {
-        Kind.IMAGE: _("Image"),
-        Kind.AUDIO: _("Audio"),
-        Kind.VOICE: _("Voice message"),
-        Kind.VIDEO: _("Video"),
-        Kind.DOCUMENT: _("Document"),
-        Kind.STICKER: _("Sticker"),
-    }.get(kind, _("File"))  # type: ignore[call-overload]  # a stored kind may be unknown here
+    return str(PREVIEW_LABELS.get(kind, _("File")))
 
 
 def _place(payload: dict[str, Any]) -> Place | None:
