@@ -87,6 +87,9 @@ REASONS: dict[str, Promise] = {
     "group message": gettext_lazy("It was sent in a group."),
     "echo without a recipient": gettext_lazy("The message from the phone names no recipient."),
     "identity change without addresses": gettext_lazy("The change names no address."),
+    "changed address of somebody whom we do not know": gettext_lazy(
+        "Somebody whom nobody here knows has another number or id."
+    ),
     "preference without a sender": gettext_lazy("The preference names no sender."),
     "message without sender": gettext_lazy("The message names no sender."),
     "message without id": gettext_lazy("The message has no id."),

@@ -15,6 +15,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from chatbot.channels.explanation import DECIDED_HERE
 from chatbot.channels.inbound import Kind
 from chatbot.file_names import safe_name
 from chatbot.file_types import SHOWN_TYPES
@@ -500,7 +501,8 @@ def _delivery(row: MessageLog) -> Delivery:
     detail = ""
     if status == MessageStatus.FAILED:
         reason = why_failed(row, row.channel_kind)  # type: ignore[attr-defined]  # annotated
-        detail = "" if row.error_detail in reason else row.error_detail
+        is_known = row.error_code in DECIDED_HERE or row.error_detail in reason
+        detail = "" if is_known else row.error_detail
     return Delivery(row.pk, row.status, DELIVERY_ICONS[status], str(status.label), reason, detail)
 
 

@@ -164,6 +164,8 @@ SERVER_ERROR = Explanation(
 REFUSED_CALL = Explanation(_("The provider refused the call."), REPORT, Action.BUG)
 # Refused before any call: the detail names the template, its value or the time.
 SAY_THEMSELVES = frozenset({"opted_out", *(code for code in OWN if code.startswith("template_"))})
+# Decided here: no provider has said anything.
+DECIDED_HERE = SAY_THEMSELVES | {"stale", "window_closed", "no_address", "no_media", "unconfirmed"}
 UNKNOWN = Explanation(
     _("The provider refused the message."),
     _("Ask an administrator to look at the details before you send it again."),
