@@ -74,13 +74,16 @@ def catch_up(session: Session, message: MessageLog) -> list[str]:
     return ["flow_state"]
 
 
-@transaction.atomic
 def catch_up_later(message: MessageLog) -> None:
     """The same for a message of ours whose provider id came after its row, outside of the lock of
     its session. One look by key when nothing waits in the conversation."""
     waiting = Session.objects.filter(pk=message.session_id, flow_state__has_key=EARLY)
-    if not waiting.exists():
-        return
+    if waiting.exists():
+        _catch_up_locked(message)
+
+
+@transaction.atomic
+def _catch_up_locked(message: MessageLog) -> None:
     session = lock_session(message.session_id)
     message.refresh_from_db()
     changed = catch_up(session, message)

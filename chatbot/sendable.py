@@ -25,7 +25,7 @@ def why_not(
     (`Session.window_is_open`); outside it only an approved message template goes, a marketing one
     never to who has opted out.
     """
-    if session.identity is None:
+    if session.identity_id is None:
         return Refusal("no_address", _("There is no address to answer to."))
     if kind != TEMPLATE and not session.window_is_open(at):
         return Refusal(
