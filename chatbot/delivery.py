@@ -169,7 +169,7 @@ def _send(message: MessageLog, transport: Transport, slot: Slot | None) -> None:
     else:
         _persistently(lambda: _record_success(message, sent, slot))
         return
-    _persistently(lambda: _record_failure(message, failure, now=timezone.now()))
+    _persistently(lambda: _record_failure(message, failure, slot, now=timezone.now()))
 
 
 def _persistently(record: Callable[[], None]) -> None:
@@ -436,6 +436,7 @@ def _record_unprepared(row: MessageLog, error: SendError, *, now: datetime) -> N
 def _record_failure(
     message: MessageLog,
     error: SendError,
+    slot: Slot | None = None,
     *,
     now: datetime,
     was: MessageStatus = MessageStatus.SENDING,
@@ -446,7 +447,7 @@ def _record_failure(
     said = {"error_code": error.code[:40], "error_detail": error.detail[:500]}
     # While the provider is not there for anybody, it is not the message's fault.
     is_outage = error.meaning == Meaning.OUTAGE and note_trouble(
-        message.channel, reason=error.code, now=now
+        message.channel, slot, reason=error.code, now=now
     )
     delay = timedelta(seconds=error.delay(message.attempts) * _jitter())
     follow(message, error, until=now + delay, now=now)

@@ -39,10 +39,10 @@ class NoSlot(Exception):
 
 @dataclass(frozen=True)
 class Slot:
-    """When one call may begin. `is_probe`: the channel has had trouble, and a success ends it."""
+    """When one call may begin. `troubles`: how many calls had failed in a row when it was given."""
 
     at: datetime
-    is_probe: bool = False
+    troubles: int = 0
 
 
 def reserve(channel: Channel, *, wanted: int, now: datetime) -> list[Slot]:
@@ -57,8 +57,7 @@ def reserve(channel: Channel, *, wanted: int, now: datetime) -> list[Slot]:
         count = min(wanted, 1 + int((now + HORIZON - first) / step))
         pace.next_at = first + count * step
         pace.save(update_fields=["next_at"])
-    is_probe = pace.troubles > 0
-    return [Slot(first + number * step, is_probe) for number in range(count)]
+    return [Slot(first + number * step, pace.troubles) for number in range(count)]
 
 
 def wait(channel: Channel, slot: Slot | None) -> Slot:
@@ -114,13 +113,22 @@ def hold_back(channels: list[int], *, until: datetime, now: datetime, slow_down:
             pace.save(update_fields=["next_at", "slowed_to", "slowed_at"])
 
 
-def note_trouble(channel: Channel, *, now: datetime, reason: str, is_over: bool = False) -> bool:
+def note_trouble(
+    channel: Channel, slot: Slot | None = None, *, now: datetime, reason: str, is_over: bool = False
+) -> bool:
     """The provider was not there for a call, or (`is_over`) refuses everything until it is mended.
-    True while the circuit is open: then it is not the message's fault."""
+    True while the circuit is open: then it is not the message's fault.
+
+    Once it is open only the message that is risked counts (`slot`): those that were under way when
+    it opened say nothing new.
+    """
     with transaction.atomic():
         pace = _locked(channel, now)
         was_open = pace.troubles >= TROUBLES
-        pace.troubles = max(pace.troubles + 1, TROUBLES if is_over else 0)
+        if not was_open:
+            pace.troubles = TROUBLES if is_over else pace.troubles + 1
+        elif slot is not None and slot.troubles >= TROUBLES:
+            pace.troubles += 1
         opens = pace.troubles >= TROUBLES
         if opens:
             pace.next_at = max(pace.next_at, now + timedelta(seconds=_probe_seconds(pace)))
@@ -145,7 +153,7 @@ def is_open(channel: Channel) -> bool:
 
 def note_success(channel: Channel, slot: Slot | None, *, now: datetime) -> bool:
     """A call was accepted; True when that ended a time of trouble. Costs nothing otherwise."""
-    if slot is None or not slot.is_probe:
+    if slot is None or slot.troubles == 0:
         return False
     troubled = SendPace.objects.filter(channel=channel, troubles__gt=0)
     if troubled.filter(troubles__gte=TROUBLES).update(troubles=0, next_at=now):

@@ -209,3 +209,17 @@ def test_a_slow_number_leaves_threads_for_the_others(transactional_db):
             assert len(behind) == 40
             # The slow number has not had more than its share of the threads meanwhile.
             assert len(graph.requests) - len(behind) < 40
+
+
+def test_calls_that_were_under_way_make_the_pause_no_longer(shop):
+    now = timezone.now()
+    slots = pace.reserve(shop, wanted=12, now=now)
+    assert [pace.note_trouble(shop, slot, reason="cut", now=now) for slot in slots] == [
+        number >= pace.TROUBLES for number in range(1, 13)
+    ]
+    assert SendPace.objects.get().troubles == pace.TROUBLES
+    later_on = now + timedelta(minutes=1)
+    probe = pace.reserve(shop, wanted=12, now=later_on)
+    assert len(probe) == 1
+    pace.note_trouble(shop, probe[0], reason="cut", now=later_on)
+    assert SendPace.objects.get().troubles == pace.TROUBLES + 1
