@@ -26,6 +26,14 @@ class NetworkBlocked(RuntimeError):
 
 
 @pytest.fixture(autouse=True)
+def _language_of_the_site():
+    """A page of somebody who reads English leaves its language behind."""
+    from django.utils import translation  # noqa: PLC0415  # not before settings
+
+    translation.activate("pt-br")
+
+
+@pytest.fixture(autouse=True)
 def _watches_begin_anew():
     """What a process remembers of wrong signatures, workers, counted hours and mail servers. The
     look after a webhook, once a minute, is for the tests that are about it."""
