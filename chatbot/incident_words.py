@@ -151,6 +151,11 @@ def _number(facts: Facts) -> Saying:
             _("The provider has flagged the number: customers block or report it.") + _code(facts),
             _("Send fewer messages that nobody asked for, and look at the number's quality."),
         )
+    if facts.get("topic"):
+        return (
+            _("The provider warns about the number.") + _code(facts),
+            _("Test the channel, and look at the code in the provider's manager."),
+        )
     return (
         _("The provider does not send for this number. Messages are kept.") + _code(facts),
         _("Test the channel: it says whether the number is registered and its name approved."),

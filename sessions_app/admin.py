@@ -140,7 +140,7 @@ class ChannelAdmin(VisibleModelAdmin):
 class StateFilter(admin.SimpleListFilter):
     """Live conversations unless asked for others; those of the simulator have their own list."""
 
-    title = _("state")
+    title = _("situation")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
