@@ -11,7 +11,10 @@ from chatbot.soak.evidence import Result, verdict
 
 CHAINED = ("The above exception was the direct cause", "During handling of the above exception")
 TRACEBACK = "Traceback (most recent call last):"
-INCIDENT = "INCIDENT"
+INCIDENT = "INCIDENT"  # a conversation that nobody could take
+OPENED = re.compile(r"incident opened: (\w+)")
+# What the injected faults and kills bring about; an incident of any other kind is trouble of ours.
+BROUGHT_ABOUT = frozenset({"token", "spam", "circuit", "failures", "queue", "worker"})
 # Trouble of the database is injected; it is logged where it is met.
 DATABASE = re.compile(r"^(psycopg\.|django\.db\.utils\.(OperationalError|InterfaceError))")
 
@@ -19,16 +22,20 @@ DATABASE = re.compile(r"^(psycopg\.|django\.db\.utils\.(OperationalError|Interfa
 def read(files: Iterable[Path], *, expects_database_trouble: bool) -> Result:
     found: Counter[str] = Counter()
     incidents: Counter[str] = Counter()
+    opened: Counter[str] = Counter()
     for path in files:
         lines = path.read_text(errors="replace").splitlines()
         found.update(f"{path.stem.rstrip('0123456789')}: {one}" for one in _exceptions(lines))
         incidents.update(line for line in lines if INCIDENT in line)
-    wrong = list(incidents)
-    listed: list[str] = []
+        opened.update(match[1] for match in map(OPENED.search, lines) if match)
+    wrong, listed = list(incidents), list[str]()
+    for kind, count in opened.most_common():
+        (listed if kind in BROUGHT_ABOUT else wrong).append(f"{count} × incident opened: {kind}")
     for one, count in found.most_common():
         is_expected = expects_database_trouble and DATABASE.match(one.partition(": ")[2])
         (listed if is_expected else wrong).append(f"{count} × {one}")
-    figures = f"{sum(found.values())} tracebacks, {sum(incidents.values())} incidents"
+    figures = f"{sum(found.values())} tracebacks, {sum(incidents.values())} incidents, "
+    figures += f"{sum(opened.values())} opened by the watch"
     return verdict("the log tells of no other trouble", figures, wrong, listed)
 
 

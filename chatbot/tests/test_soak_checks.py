@@ -246,6 +246,8 @@ def test_what_people_have_needs_no_answer(run):
         (DATABASE_TROUBLE + OTHER_TROUBLE + DATABASE_TROUBLE, True, False),
         (OTHER_TROUBLE, True, False),
         ("ERROR INCIDENT: session 3 could not be given to people\n", True, False),
+        ("ERROR chatbot.incidents: incident opened: token (channel 1) \n", True, True),
+        ("ERROR chatbot.incidents: incident opened: media (channel None) \n", True, False),
     ],
 )
 def test_the_log_is_read_for_trouble(tmp_path, content, expects, is_ok):
