@@ -1,7 +1,8 @@
 # make run     everything, on http://127.0.0.1:8000 (PORT=8001 make run for another)
-# make test    the suite on SQLite and again on a PostgreSQL that it brings
+# make test    the suite on SQLite, again on a PostgreSQL that it brings, and in a browser
 # make coverage  the suite on PostgreSQL, and which branches it did not reach
 # make lint    every check that CI makes;  make format  fixes what a program can fix
+# make screenshots  pictures of every page, in docs/screenshots
 # make lock    writes requirements*.txt anew after a change in requirements*.in
 # make messages  brings the pt-BR catalogue up to date
 # Needs Python 3.11 or newer; PYTHON=/path/to/python chooses one.
@@ -14,6 +15,9 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --require-hashes
 JOBS ?= auto
+# Tests of the whole program in a browser, beside whose processes others would only be slow.
+IN_BROWSER := config/tests/browser
+APART := --ignore=$(IN_BROWSER)
 
 # The deployment that `check --deploy` looks at, and the settings of the other checks.
 DEPLOYED := SITE_URL=https://atende.example ALLOWED_HOSTS=atende.example DEBUG=off \
@@ -25,20 +29,21 @@ CHECKED := DJANGO_SETTINGS_MODULE=config.settings_test
 apt_install = { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo "Installing $(1)…" \
 	&& { apt-get -qq update && apt-get -qq install -y --no-install-recommends $(1); } >/dev/null; }
 
-.PHONY: help run test test-sqlite test-postgres browser lint lint-hooks lint-django lint-flows \
+.PHONY: help run test test-sqlite test-postgres test-browser browser screenshots lint lint-hooks lint-django lint-flows \
 	lint-messages coverage format messages lock clean gettext
 
 help:
-	@sed -n 's/^# //p' Makefile | head -7
+	@sed -n 's/^# //p' Makefile | head -8
 
 run: .venv/run.stamp
 	@exec $(BIN)/python -m config.first_run
 
-# Both runs always happen, so that one failure does not hide another.
+# All runs always happen, so that one failure does not hide another.
 test: .venv/dev.stamp browser
 	@status=0; \
 	$(MAKE) --no-print-directory test-sqlite || status=1; \
 	$(MAKE) --no-print-directory test-postgres || status=1; \
+	$(MAKE) --no-print-directory test-browser || status=1; \
 	exit $$status
 
 test-sqlite: .venv/dev.stamp
@@ -47,10 +52,18 @@ test-sqlite: .venv/dev.stamp
 
 test-postgres: .venv/dev.stamp
 	@echo "── tests on PostgreSQL"
-	@TEST_DB=pg $(BIN)/pytest -n $(JOBS) --maxprocesses=4 -q $(ARGS)
+	@TEST_DB=pg $(BIN)/pytest -n $(JOBS) --maxprocesses=4 -q $(APART) $(ARGS)
+
+# A process and a site of its own for each file.
+test-browser: .venv/dev.stamp browser
+	@echo "── tests in a browser"
+	@TEST_DB=pg $(BIN)/pytest -n $(JOBS) --maxprocesses=2 --dist loadfile -q $(ARGS) $(IN_BROWSER)
 
 coverage: .venv/dev.stamp
-	@TEST_DB=pg $(BIN)/pytest -n $(JOBS) --maxprocesses=4 -q --cov --cov-report=term $(ARGS)
+	@TEST_DB=pg $(BIN)/pytest -n $(JOBS) --maxprocesses=4 -q --cov --cov-report=term $(APART) $(ARGS)
+
+screenshots: .venv/dev.stamp browser
+	@$(BIN)/python -m config.tests.browser.screenshots docs/screenshots
 
 browser:
 	@has_browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; \

@@ -35,10 +35,14 @@ def _language_of_the_site():
 
 @pytest.fixture(autouse=True)
 def _watches_begin_anew():
-    """What a process remembers of wrong signatures, workers, counted hours and mail servers. The
-    look after a webhook, once a minute, is for the tests that are about it."""
-    from chatbot import incident_mail, traffic, web_watch  # noqa: PLC0415  # not before settings
+    """What a process remembers of wrong signatures, workers, counted hours, mail servers and the
+    figures of the start page. The look after a webhook, once a minute, is for the tests that are
+    about it."""
+    from django.core.cache import cache  # noqa: PLC0415  # not before settings
 
+    from chatbot import incident_mail, traffic, web_watch  # noqa: PLC0415
+
+    cache.clear()
     vars(web_watch.watch).update(vars(web_watch.Watch()), _looked_at=math.inf)
     incident_mail.pause.until = traffic.folded.at = -math.inf
 
@@ -51,14 +55,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     _restore_after_flush(items)
     if os.environ["TEST_DB"] == "sqlite":
         _deselect(config, items, "postgres")
-    if _chromium() is None and os.environ.get("REQUIRE_BROWSER") != "1":
+    if chromium() is None and os.environ.get("REQUIRE_BROWSER") != "1":
         _skip(items, "browser", "Chromium is not installed (apt-get install chromium)")
 
 
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
     """Where the browser is; without one a `browser` test has been skipped, or fails here."""
-    path = _chromium()
+    path = chromium()
     assert path is not None, "REQUIRE_BROWSER=1, but there is no Chromium on this machine"
     return path
 
@@ -90,7 +94,7 @@ def _skip(items: list[pytest.Item], marker: str, reason: str) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def _chromium() -> str | None:
+def chromium() -> str | None:
     return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 
 

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
-from django.contrib import admin, messages
-from django.db import connection
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Field, Prefetch, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from chatbot import delivery, flows_service
+from chatbot import delivery
 from chatbot import media as fetching
+from chatbot.costs import category_label
+from chatbot.editor import creation_views, page_views
+from chatbot.editor.page import draft_differs
+from chatbot.editor.triggers import trigger_in_words
 from chatbot.failed_event_admin import FailedEventAdmin
 from chatbot.file_names import safe_name
-from chatbot.forms import FlowForm, TriggerForm
+from chatbot.flow_words import without_sensitive
+from chatbot.forms import TriggerForm
 from chatbot.incident_admin import IncidentAdmin
-from chatbot.labels import KIND_LABELS, why_failed
+from chatbot.labels import KIND_LABELS, preview_label, why_failed
 from chatbot.log_admin import LogAdmin, as_json
 from chatbot.models import (
+    WORKER_SILENCE,
     FailedEvent,
     Flow,
     FlowLog,
@@ -37,20 +45,26 @@ from chatbot.models import (
     MessageStatus,
     MessageTemplate,
     Price,
+    Secret,
     Task,
     TaskStatus,
     Trigger,
     Worker,
 )
 from chatbot.template_admin import MessageTemplateAdmin
-from users.console import ReadOnlyModelAdmin, ReadOnlyTabularInline, VisibleModelAdmin
-from users.errors import DomainError
+from chatbot.templatetags.console import since
+from chatbot.vault_admin import SecretAdmin
+from users import contact
+from users.console import ReadOnlyModelAdmin, VisibleModelAdmin, code_filter
+from users.masking import masked
 from users.permissions import person
+
+if TYPE_CHECKING:
+    from chatbot.requests import StaffRequest
 
 __all__ = ["IncidentAdmin"]  # registered by being imported
 
 UNCONFIRMED = "unconfirmed"
-WORKER_SILENCE = timedelta(minutes=1)
 HEAVY_OF_SESSION = (
     "session__context",
     "session__flow_state",
@@ -63,138 +77,71 @@ TEXT_SHOWN = 80
 # --- Flows ----------------------------------------------------------------------------------------
 
 
-TRIGGER_ROWS: list[str | list[str] | tuple[str, ...]] = [
-    ("kind", "priority", "is_active"),
-    "keywords",
-    ("channel", "calendar", "when_open"),
-]
-
-
-class TriggerInline(admin.StackedInline):
-    model = Trigger
-    form = TriggerForm
-    fields = TRIGGER_ROWS
-    extra = 0
-
-
-class FlowVersionInline(ReadOnlyTabularInline):
-    model = FlowVersion
-    fields = ["number", "published_at", "published_by", "note"]
-    show_change_link = True
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[FlowVersion]:
-        versions = super().get_queryset(request).select_related("published_by")
-        return versions.defer("document").order_by("-number")
-
-
 @admin.register(Flow)
 class FlowAdmin(VisibleModelAdmin):
-    """The draft is edited as JSON here; what customers get changes by publishing alone."""
+    """The list of flows. A flow's page, and what is edited there, are `chatbot.editor`'s: drafts
+    are saved and published through services alone."""
 
-    form = FlowForm
-    list_display = [
-        "name",
-        "slug",
-        "version_on_air",
-        "waiting_draft",
-        "draft_saved_by",
-        "is_active",
-    ]
+    list_display = ["name", "state", "started_by", "last_saved", "is_active"]
     list_filter = ["is_active"]
     list_select_related = ["published", "draft_saved_by"]
+    list_per_page = 50
     search_fields = ["name", "slug", "description"]
     ordering = ["name"]
-    prepopulated_fields = {"slug": ["name"]}
-    readonly_fields = ["version_on_air", "draft_saved_at", "draft_saved_by", "findings", "stored"]
-    fieldsets = [
-        (None, {"fields": ["name", "slug", "description", "is_active", "version_on_air"]}),
-        (_("Draft"), {"fields": ["findings", "document", "revision"]}),
-        (
-            _("Draft as it is stored"),
-            {"classes": ["collapse"], "fields": ["draft_saved_at", "draft_saved_by", "stored"]},
-        ),
-    ]
-    add_fieldsets = [(None, {"fields": ["name", "slug", "description", "document", "revision"]})]
-    inlines = [TriggerInline, FlowVersionInline]
-    actions = ["publish"]
+    actions = None
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Flow]:
-        return super().get_queryset(request).defer("draft", "published__document")
-
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> Flow | None:
-        """Locked while a form is saved: nobody's draft slips in between its check and the save."""
-        flow = super().get_object(request, object_id, from_field)
-        if flow is not None and request.method == "POST" and connection.in_atomic_block:
-            rows = self.get_queryset(request).select_for_update(no_key=True, of=("self",))
-            flow = rows.filter(pk=flow.pk).first()
-        return flow
-
-    def get_fieldsets(self, request: HttpRequest, obj: Flow | None = None) -> Any:
-        return self.fieldsets if obj else self.add_fieldsets
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Flow | None = None) -> Any:
-        """Documents name the flow by its slug: it stays."""
-        return ["slug", *self.readonly_fields] if obj else self.readonly_fields
-
-    def get_prepopulated_fields(self, request: HttpRequest, obj: Flow | None = None) -> Any:
-        return {} if obj else self.prepopulated_fields
-
-    def get_inlines(self, request: HttpRequest, obj: Flow | None) -> Any:
-        return self.inlines if obj else []
-
-    def save_model(self, request: HttpRequest, obj: Flow, form: FlowForm, change: bool) -> None:
-        changed = [name for name in form.changed_data if name not in ("document", "revision")]
-        if not change:
-            obj.save()
-        elif changed:
-            obj.save(update_fields=changed)
-        if "document" in form.changed_data or not change:
-            flows_service.save_draft(
-                obj,
-                form.cleaned_data["document"],
-                user=person(request),
-                revision=obj.draft_revision,
-            )
-
-    @admin.display(description=_("on air"))
-    def version_on_air(self, flow: Flow) -> str:
-        return f"v{flow.published.number}" if flow.published else "–"
-
-    @admin.display(description=_("draft waits"))
-    def waiting_draft(self, flow: Flow) -> str:
-        """Saved after what is on air was published."""
-        saved_at, on_air = flow.draft_saved_at, flow.published
-        waits = on_air is None or (saved_at is not None and saved_at > on_air.published_at)
-        return gettext("yes") if waits else "–"
-
-    @admin.display(description=_("findings"))
-    def findings(self, flow: Flow) -> SafeString | str:
-        found = flows_service.check(flow)
-        if not found:
-            return gettext("Nothing found: the draft can be published.")
-        severities = {"error": _("error"), "warning": _("warning"), "hint": _("hint")}
-        lines = ((severities[one.severity], one.sentence) for one in found)
-        return format_html(
-            "<ul>{}</ul>", format_html_join("", "<li><strong>{}</strong> {}</li>", lines)
+        triggers = Trigger.objects.select_related("channel").defer(  # door: of the flows listed
+            "channel__credentials", "channel__settings"
         )
+        flows = super().get_queryset(request)
+        return flows.prefetch_related(Prefetch("triggers", triggers))
 
-    @admin.display(description=_("stored draft"))
-    def stored(self, flow: Flow) -> SafeString:
-        return as_json(flow.draft)
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        staff = cast("StaffRequest", request)
+        if object_id is None:
+            if not self.has_add_permission(request):
+                raise PermissionDenied
+            return creation_views.new(staff)
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        if not object_id.isascii() or not object_id.isdigit():
+            raise Http404
+        return page_views.page(staff, int(object_id))
 
-    @admin.action(description=_("Publish the draft"), permissions=["change"])
-    def publish(self, request: HttpRequest, flows: QuerySet[Flow]) -> None:
-        for flow in flows:
-            try:
-                version = flows_service.publish(flow, user=person(request))
-            except DomainError as refusal:
-                self.message_user(request, f"{flow}: {refusal.message}", messages.ERROR)
-            else:
-                text = gettext("%(flow)s is on air as version %(number)s.")
-                told = text % {"flow": flow, "number": version.number}
-                self.message_user(request, told, messages.SUCCESS)
+    def has_delete_permission(self, request: HttpRequest, obj: Flow | None = None) -> bool:
+        """What was on air once is kept with its conversations."""
+        is_kept = obj is not None and obj.published_id is not None
+        return not is_kept and super().has_delete_permission(request, obj)
+
+    @admin.display(description=_("versions"))
+    def state(self, flow: Flow) -> SafeString:
+        """What is on air, and whether a draft waits."""
+        chips = []
+        if flow.published is not None:
+            on_air = gettext("%(version)s on air") % {"version": flow.published.label}
+            chips.append(("ok", on_air))
+        if draft_differs(flow):
+            chips.append(("warn", gettext("draft waits")))
+        return format_html_join(" ", '<span class="chip {}">{}</span>', chips)
+
+    @admin.display(description=_("started by"))
+    def started_by(self, flow: Flow) -> SafeString | str:
+        told = [trigger_in_words(one) for one in flow.triggers.all() if one.is_active]
+        return format_html_join("", "<div>{}</div>", ((one,) for one in told)) if told else "–"
+
+    @admin.display(description=_("draft saved"), ordering="draft_saved_at")
+    def last_saved(self, flow: Flow) -> SafeString | str:
+        if flow.draft_saved_at is None:
+            return "–"
+        told = format_html("{}", since(flow.draft_saved_at))
+        return format_html("{}, {}", told, flow.draft_saved_by) if flow.draft_saved_by else told
 
 
 @admin.register(FlowVersion)
@@ -208,7 +155,8 @@ class FlowVersionAdmin(ReadOnlyModelAdmin):
     readonly_fields = ["shown_document"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FlowVersion]:
-        return super().get_queryset(request).defer("document", "flow__draft")
+        versions = super().get_queryset(request).filter(number__isnull=False)
+        return versions.defer("document", "flow__draft")
 
     @admin.display(description=_("document"))
     def shown_document(self, version: FlowVersion) -> SafeString:
@@ -219,7 +167,10 @@ class FlowVersionAdmin(ReadOnlyModelAdmin):
 class TriggerAdmin(VisibleModelAdmin):
     visible_through = "flow"
     form = TriggerForm
-    fields = ["flow", *TRIGGER_ROWS]
+    fields = [
+        *("flow", "kind", "keywords", "priority", "is_active"),
+        *("channel", "calendar", "when_open"),
+    ]
     list_display = ["kind", "flow", "words", "channel", "calendar", "priority", "is_active"]
     list_filter = ["kind", "is_active", "channel"]
     list_select_related = ["flow", "channel", "calendar"]
@@ -252,13 +203,29 @@ class FlowRunAdmin(LogAdmin):
 # --- Logs -----------------------------------------------------------------------------------------
 
 
+def _shown(name: str) -> Callable[[Any, FlowLog], SafeString]:
+    """A column of stored JSON, to be read."""
+
+    @admin.display(description=cast("Field[Any, Any]", FlowLog._meta.get_field(name)).verbose_name)
+    def shown(_admin: Any, row: FlowLog) -> SafeString:
+        return as_json(getattr(row, name))
+
+    return shown
+
+
+SHOWN_OF_STEP = (
+    *("shown_message", "shown_trace", "shown_effects"),
+    *("shown_set", "shown_unset", "shown_state"),
+)
+
+
 @admin.register(FlowLog)
 class FlowLogAdmin(LogAdmin):
     list_display = ["moment", "session_link", "seq", "kind", "node", "next_node", "duration"]
     list_filter = ["kind", "created_at", "session__is_simulated"]
     list_select_related = ["session__lead", "session__channel"]
     search_fields = ["=node", "=next_node", "session__lead__name", "session__lead__phone"]
-    search_help_text = _("Step, or name or phone of the lead.")
+    search_help_text = _("Step, or name or phone of the lead")
     fields = [
         "session_link",
         "seq",
@@ -268,19 +235,31 @@ class FlowLogAdmin(LogAdmin):
         "duration",
         "node",
         "next_node",
-        "message",
-        "trace",
-        "effects",
-        "context_set",
-        "context_unset",
-        "state",
+        *SHOWN_OF_STEP,
     ]
-    readonly_fields = ["session_link", "moment", "duration"]
+    readonly_fields = ["session_link", "moment", "duration", *SHOWN_OF_STEP]
+    shown_message = _shown("message")
+    shown_trace = _shown("trace")
+    shown_effects = _shown("effects")
+    shown_set = _shown("context_set")
+    shown_unset = _shown("context_unset")
+    shown_state = _shown("state")
     heavy = (*HEAVY_OF_SESSION, "message", "effects", "trace", "state", "context_set")
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> FlowLog | None:
+        """With sensitive variables masked, for admins too: showing one is logged on the session's
+        page alone. Nobody saves the row."""
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            for name, value in without_sensitive(row).items():
+                setattr(row, name, value)
+        return row
 
     @admin.display(description=_("duration"))
     def duration(self, row: FlowLog) -> str:
-        return f"{row.duration_us / 1000:.1f} ms"
+        return f"{number_format(round(row.duration_us / 1000, 1), 1)} ms"
 
 
 @admin.register(MessageLog)
@@ -296,7 +275,7 @@ class MessageLogAdmin(LogAdmin):
     ]
     list_select_related = ["session__lead", "session__channel"]
     search_fields = ["text", "=provider_id", "session__lead__name", "session__lead__phone"]
-    search_help_text = _("Text, provider id, or name or phone of the lead.")
+    search_help_text = _("Text, provider id, or name or phone of the lead")
     fieldsets = [
         (
             None,
@@ -380,7 +359,8 @@ class MessageLogAdmin(LogAdmin):
 
     @admin.display(description=_("payload"))
     def shown_payload(self, message: MessageLog) -> SafeString:
-        return as_json(message.payload)
+        is_masked = any(map(contact.hides, contact.RULES))
+        return as_json(masked(message.payload, ()) if is_masked else message.payload)
 
     @admin.display(description=_("text"))
     def short_text(self, message: MessageLog) -> str:
@@ -401,7 +381,7 @@ class MessageLogAdmin(LogAdmin):
 @admin.register(Media)
 class MediaAdmin(LogAdmin):
     visible_through = "message"
-    list_display = ["id", "file_link", "mime_type", "size", "status", "message", "fetched_at"]
+    list_display = ["id", "file_link", "mime_type", "how_big", "status", "message", "fetched_at"]
     list_filter = ["status"]
     list_select_related = ["message"]
     search_fields = ["filename", "=sha256", "=provider_id"]
@@ -428,11 +408,15 @@ class MediaAdmin(LogAdmin):
     @admin.display(description=_("file"))
     def file_link(self, media: Media) -> SafeString | str:
         """By way of the conversation's address, which looks who asks."""
-        name = safe_name(media.filename) or str(media)
+        name = safe_name(media.filename) or preview_label(media.message.kind)
         if not media.file:
             return name
         url = reverse("conversation_media", args=[media.pk])
         return format_html('<a href="{}">{}</a>', url, name)
+
+    @admin.display(description=_("size"))
+    def how_big(self, media: Media) -> str:
+        return filesizeformat(media.size) if media.size is not None else "–"
 
     @admin.action(description=_("Fetch again"), permissions=["reply"])
     def fetch_again(self, request: HttpRequest, rows: QuerySet[Media]) -> None:
@@ -486,14 +470,21 @@ admin.site.register(FailedEvent, FailedEventAdmin)
 admin.site.register(MessageTemplate, MessageTemplateAdmin)
 
 
+admin.site.register(Secret, SecretAdmin)
+
+
 @admin.register(Price)
 class PriceAdmin(VisibleModelAdmin):
     """What messages cost from a day on: past prices stay, so that past months keep their cost."""
 
-    list_display = ["category", "valid_from", "amount", "currency", "free_per_month"]
-    list_filter = ["category", "currency"]
+    list_display = ["in_words", "valid_from", "amount", "currency", "free_per_month"]
+    list_filter = [("category", code_filter(category_label)), "currency"]
     search_fields = ["category"]
     ordering = ["category", "-valid_from"]
+
+    @admin.display(description=_("category"), ordering="category")
+    def in_words(self, price: Price) -> str:
+        return category_label(price.category)
 
 
 @admin.register(Worker)

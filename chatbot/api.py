@@ -13,7 +13,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_field,
+)
 from rest_framework import serializers, status, viewsets
 from rest_framework.decorators import action
 from rest_framework.parsers import JSONParser, MultiPartParser
@@ -23,6 +28,7 @@ from rest_framework.response import Response
 from chatbot import flows_service
 from chatbot.attachments import Attachment, accepted
 from chatbot.conversation import send_reply, send_template
+from chatbot.flow_words import without_sensitive
 from chatbot.labels import why_failed
 from chatbot.models import (
     Direction,
@@ -36,7 +42,13 @@ from chatbot.models import (
     MessageTemplate,
     TemplateStatus,
 )
+from chatbot.publishing.sheet import Sheet
+from chatbot.publishing.versions import Versions
 from sessions_app.models import Session
+from users import contact
+from users.errors import DomainError
+from users.filters import IdFilter
+from users.masking import masked
 from users.permissions import person
 
 LONGEST_REPLY = 4096
@@ -88,6 +100,13 @@ class MessageSerializer(serializers.ModelSerializer[MessageLog]):
             "created_at",
         ]
         read_only_fields = fields
+
+    def to_representation(self, instance: MessageLog) -> dict[str, Any]:
+        """What a channel said of a message names the customer's number, too."""
+        shown = super().to_representation(instance)
+        if any(map(contact.hides, contact.RULES)):
+            shown["payload"] = masked(instance.payload, ())
+        return shown
 
     def get_error_text(self, message: MessageLog) -> str:
         """What happened and what to do, for people, in the caller's language."""
@@ -147,7 +166,7 @@ class CreatedFilter(django_filters.FilterSet):
     """What all rows of a conversation can be filtered by. Rows of a simulator are left out unless
     they or one session are asked for."""
 
-    session = django_filters.NumberFilter(field_name="session_id")
+    session = IdFilter(field_name="session_id")
     created_after = django_filters.IsoDateTimeFilter("created_at", "gte")
     created_before = django_filters.IsoDateTimeFilter("created_at", "lt")
     simulated = django_filters.BooleanFilter("session__is_simulated")
@@ -161,15 +180,15 @@ class CreatedFilter(django_filters.FilterSet):
 
 
 class MessageFilter(CreatedFilter):
-    lead = django_filters.NumberFilter(field_name="session__lead_id")
-    channel = django_filters.NumberFilter(field_name="channel_id")
+    lead = IdFilter(field_name="session__lead_id")
+    channel = IdFilter(field_name="channel_id")
     direction = django_filters.ChoiceFilter(choices=Direction.choices)
     status = django_filters.MultipleChoiceFilter(choices=MessageStatus.choices)
     kind = django_filters.CharFilter()
 
 
 class FlowLogFilter(CreatedFilter):
-    run = django_filters.NumberFilter(field_name="run_id")
+    run = IdFilter(field_name="run_id")
     kind = django_filters.MultipleChoiceFilter(choices=FlowLogKind.choices)
 
 
@@ -319,6 +338,13 @@ class FlowLogSerializer(serializers.ModelSerializer[FlowLog]):
         ]
         read_only_fields = fields
 
+    def to_representation(self, instance: FlowLog) -> dict[str, Any]:
+        """Attendants get sensitive variables masked, wherever the row holds them by name."""
+        shown = super().to_representation(instance)
+        if person(self.context["request"]).is_admin:
+            return shown
+        return {**shown, **without_sensitive(instance)}
+
 
 class FlowLogViewSet(ConversationRows):
     """Why it was said: every step of the flow."""
@@ -331,7 +357,7 @@ class FlowLogViewSet(ConversationRows):
     ordering_fields = ("id",)
 
     def get_queryset(self) -> QuerySet[FlowLog]:
-        return FlowLog.objects.visible_to(self.request.user)
+        return FlowLog.objects.visible_to(self.request.user).select_related("run")
 
 
 class FlowSerializer(serializers.ModelSerializer[Flow]):
@@ -371,10 +397,38 @@ class DraftSerializer(serializers.Serializer[Any]):
 
 
 class PublishSerializer(serializers.Serializer[Any]):
-    """With `revision` only the draft that was looked at is published."""
+    """With `revision` only the draft that was looked at is published. `moves` says what happens to
+    the conversations under way: {id of their version: {passo: {"do": "stay", "same", "map" or
+    "end", "node": where they go on, "text": what they are told}}}; those not named stay."""
 
     revision = serializers.IntegerField(min_value=0, allow_null=True, default=None)
     note = serializers.CharField(max_length=300, allow_blank=True, default="")
+    moves = serializers.DictField(
+        child=serializers.DictField(child=serializers.DictField(child=serializers.CharField())),
+        allow_null=True,
+        default=None,
+    )
+
+
+class StandingSerializer(serializers.Serializer[Any]):
+    """Conversations that wait at one passo: how many, and what `moves` may say about them."""
+
+    version = serializers.IntegerField(source="version.pk")
+    version_number = serializers.IntegerField(source="version.number")
+    place = serializers.CharField()
+    title = serializers.CharField()
+    count = serializers.IntegerField()
+    may = serializers.ListField(child=serializers.CharField())
+    is_gone = serializers.BooleanField()
+
+
+class DifferenceSerializer(serializers.Serializer[Any]):
+    """What differs in one passo, or (`place` empty) in the flow as a whole."""
+
+    op = serializers.ChoiceField(choices=["added", "removed", "changed"])
+    place = serializers.CharField()
+    title = serializers.CharField()
+    clauses = serializers.ListField(child=serializers.CharField())
 
 
 class FlowVersionSerializer(serializers.ModelSerializer[FlowVersion]):
@@ -426,6 +480,7 @@ class FlowViewSet(viewsets.ReadOnlyModelViewSet[Flow]):
             given["draft"],
             user=person(request),
             revision=given["revision"],
+            said={"code": "json_edited"},
         )
         return Response(self.get_serializer(flow).data)
 
@@ -449,15 +504,40 @@ class FlowViewSet(viewsets.ReadOnlyModelViewSet[Flow]):
             user=person(request),
             note=given["note"],
             revision=given["revision"],
+            moves=given["moves"],
         )
         answer = FlowVersionSerializer(version).data
         return Response(answer, status=status.HTTP_201_CREATED)
+
+    @extend_schema(responses=StandingSerializer(many=True), filters=False)
+    @action(detail=True, pagination_class=None)
+    def impact(self, request: Request, slug: str) -> Response:
+        """Who is talking to the bot in this flow, by version and passo, and what may happen to
+        them when the draft is published."""
+        found = Sheet(self.get_object()).standings
+        return Response(StandingSerializer(found, many=True).data)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("from", str, description="A version's number, or draft."),
+            OpenApiParameter("to", str, description="A version's number, or draft."),
+        ],
+        responses=DifferenceSerializer(many=True),
+        filters=False,
+    )
+    @action(detail=True, pagination_class=None)
+    def difference(self, request: Request, slug: str) -> Response:
+        """How two versions differ; unless said otherwise, what is on air and the draft."""
+        found = Versions(self.get_object(), request.query_params).difference
+        if found is None:
+            raise DomainError(_("One of the two cannot be read."), code="unreadable")
+        return Response(DifferenceSerializer(found.parts, many=True).data)
 
     @extend_schema(responses=FlowVersionSerializer(many=True), filters=False)
     @action(detail=True, filter_backends=[])
     def versions(self, request: Request, slug: str) -> Response:
         """What was on air, newest first."""
-        versions: QuerySet[Any] = self.get_object().versions.order_by("-id")
+        versions: QuerySet[Any] = self.get_object().versions.published().order_by("-id")
         page = self.paginate_queryset(versions)
         return self.get_paginated_response(FlowVersionSerializer(page, many=True).data)
 

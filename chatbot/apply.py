@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from pydantic import ValidationError
 
 from chatbot.documents import document_of
@@ -20,16 +20,22 @@ from chatbot.engine.effects import (
     UpdateLead,
     Wait,
 )
+from chatbot.engine.kinds import Handoff
 from chatbot.engine.messages import HandlerReturned, Message, TicketOpened
+from chatbot.engine.nodes import FlowDocument
+from chatbot.engine.render import flatten, placeholders, render
 from chatbot.engine.state import Outcome
+from chatbot.flow_words import node_at, option_label, sensitive_fields, sensitive_names, variable_of
 from chatbot.handlers import registry
 from chatbot.models import Task, TaskKind
+from chatbot.read_marks import mark_read
 from chatbot.trouble import is_transient
 from leads.services import update_lead
 from sessions_app.models import EndReason, Session
 from sessions_app.services import end_session
 from tickets.models import Priority
 from tickets.services import open_ticket
+from users import audit
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +46,7 @@ class Scene:
     time.
 
     `facts` gathers anew: an effect may have changed the lead that the next step asks about.
+    `is_held`: somebody who tries the flow says what its integration gives.
     """
 
     session: Session
@@ -48,8 +55,10 @@ class Scene:
     seq: int
     at: datetime
     facts: Callable[[], dict[str, Any]]
+    is_held: bool = False
 
 
+@audit.quiet()  # the bot's work, whoever resolved the ticket or tries the flow
 def apply(outcome: Outcome, scene: Scene) -> Message | None:
     """Do everything a step asked for but say its texts. Returns what happens next at once: the
     answer of a handler or the opened ticket; None when the run waits for somebody else."""
@@ -71,10 +80,11 @@ def apply(outcome: Outcome, scene: Scene) -> Message | None:
     return answer
 
 
+@audit.quiet()
 def run_handler(call: RunHandler, *, session: Session, at: datetime) -> tuple[str, dict[str, Any]]:
     """(route, values) of a handler, run in a savepoint. Whatever goes wrong inside it is its own
-    failure: logged, rolled back, and the flow leaves by the route "error". Only a deadlock or a
-    serialisation conflict is raised: the whole item is then done again."""
+    failure: logged, rolled back, and the flow leaves by the route "error". Only a deadlock, a
+    serialisation conflict or a lost connection is raised: the whole item is then done again."""
     try:
         with transaction.atomic():
             result = registry.get(call.name).run(
@@ -84,7 +94,7 @@ def run_handler(call: RunHandler, *, session: Session, at: datetime) -> tuple[st
         logger.error("handler %s cannot be run: %s", call.name, error)
         return registry.ERROR, {}
     except Exception as error:
-        if is_transient(error):
+        if is_transient(error) or connection.needs_rollback:  # not even rolled back: it is gone
             raise
         logger.exception("handler %s failed", call.name)
         return registry.ERROR, {}
@@ -101,27 +111,34 @@ def _update_lead(update: UpdateLead, scene: Scene) -> None:
         consent=update.consent,
         consent_granted=update.consent_granted,
         consent_text=update.consent_text,
+        sensitive=sensitive_fields(document_of(scene.version_id)),
         reason="flow",
     )
 
 
 def _open_ticket(effect: OpenTicket, scene: Scene, outcome: Outcome) -> TicketOpened:
     document = document_of(scene.version_id)
-    variables = document.variables
+    context = outcome.context
+    options = _named(context, lambda name: option_label(document, name, context[name]))
+    reason = _reason(effect, document, {**context, **options}, scene)
     ticket = open_ticket(
         scene.session,
         department=effect.department or None,
         priority=Priority(effect.priority),
-        subject=effect.reason,
-        variables=outcome.context,
+        skills=effect.skills,
+        subject=reason,
+        variables=context,
         handoff={
-            "reason": effect.reason,
+            "reason": reason,
             "node": effect.node,
             "path": list(effect.path),
+            "steps": _titles(effect.path, document),
+            "word": _word_said(outcome),
             "version": scene.version_id,
             "flow": document.slug,
-            "labels": {name: one.label for name, one in variables.items() if one.label},
-            "sensitive": [name for name, one in variables.items() if one.sensitive],
+            "labels": _named(context, lambda name: variable_of(document, name).label),
+            "options": options,
+            "sensitive": sorted(sensitive_names(document)),
         },
         at=scene.at,
     )
@@ -134,8 +151,42 @@ def _open_ticket(effect: OpenTicket, scene: Scene, outcome: Outcome) -> TicketOp
     )
 
 
+def _reason(
+    effect: OpenTicket, document: FlowDocument, named: Mapping[str, Any], scene: Scene
+) -> str:
+    """Why people are asked, for people: with the options as they are called (`named`), where the
+    engine has their ids."""
+    node = node_at(document, effect.node)
+    if not isinstance(node, Handoff) or not any(placeholders(node.reason)):
+        return effect.reason
+    return render(node.reason, flatten(named, scene.facts()))
+
+
+def _named(names: Iterable[str], label_of: Callable[[str], str]) -> dict[str, str]:
+    """By name what each is called, if it is called anything."""
+    return {name: label for name in names if (label := label_of(name))}
+
+
+def _titles(path: Sequence[str], document: FlowDocument) -> list[str]:
+    """The passos of a path as people call them; without a title, by their ids."""
+    return [_node_title(place, document) or place for place in path]
+
+
+def _node_title(place: str, document: FlowDocument) -> str:
+    key, _slash, node_id = place.rpartition("/")
+    within = document.document(key)
+    node = within.nodes.get(node_id) if within is not None else None
+    return node.title if node is not None else ""
+
+
+def _word_said(outcome: Outcome) -> str:
+    """The word by which the customer asked for people in this step, if it was one."""
+    words = (passed.matched for passed in outcome.trace if passed.exit == "word")
+    return next(words, "")
+
+
 def _run_handler(call: RunHandler, scene: Scene) -> HandlerReturned | None:
-    if _is_later(call.name):
+    if scene.is_held or _is_later(call.name):
         _later(TaskKind.HANDLER, scene, payload=call.model_dump(mode="json"))
         return None
     route, values = run_handler(call, session=scene.session, at=scene.at)
@@ -160,3 +211,5 @@ def _later(
         payload=payload,
         run_at=scene.at + delay,
     )
+    if kind != TaskKind.WAIT:  # somebody sits and waits for the answer
+        mark_read(scene.session, at=scene.at, is_writing=True)

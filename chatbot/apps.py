@@ -14,3 +14,4 @@ class ChatbotConfig(AppConfig):
     def ready(self) -> None:
         registry.autodiscover()
         importlib.import_module("chatbot.receivers")
+        importlib.import_module("chatbot.audited").watch_all()

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from chatbot.channels import http
+from chatbot.documents import asks_for_tags, document_of
+from chatbot.replays.jobs import document_of_replay
 from chatbot.tests import graph_server
 
 
@@ -13,6 +15,14 @@ def _empty_storage(settings) -> None:
     """A new storage for each test: no transaction takes back what another one left. Django makes
     its storages anew when the setting changes."""
     settings.STORAGES = dict(settings.STORAGES)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """Documents are remembered by the key of their version, which another test gives anew."""
+    document_of.cache_clear()
+    asks_for_tags.cache_clear()
+    document_of_replay.cache_clear()
 
 
 @pytest.fixture

@@ -37,13 +37,14 @@ from chatbot.models import (
 )
 from chatbot.outbox import rows_for
 from chatbot.preferences import heed
+from chatbot.read_marks import mark_read
 from chatbot.sendable import why_not
 from chatbot.sentences import sentence
 from chatbot.silence import is_over
 from chatbot.trouble import QUERY_CANCELED, is_transient, sqlstate
 from chatbot.turn import Turn
 from leads.models import LeadSource
-from leads.services import Resolved, having, link_identities, record_referral, resolve_lead
+from leads.services import Resolved, link_identities, record_referral, resolve_lead
 from sessions_app.models import Channel, Owner, Session
 from sessions_app.services import (
     lock_live_sessions_of,
@@ -54,7 +55,9 @@ from sessions_app.services import (
     touch_window,
 )
 from tickets import services as tickets
+from users import audit
 from users.errors import DomainError
+from users.frozen import Frozen, insert
 from users.models import User
 
 logger = logging.getLogger(__name__)
@@ -69,6 +72,26 @@ class ReplyRefused(DomainError):
     """An answer of a person that cannot be sent as it is."""
 
     code = "reply_refused"
+
+
+class ReplyHeld(DomainError):
+    """An answer whose author had not seen yet what a colleague did meanwhile. Nothing is stored:
+    whoever has read it sends the same once more. `holder`: the colleague who has the ticket now,
+    None when the author may still write."""
+
+    code = "reply_held"
+
+    def __init__(self, message: str, *, holder: User | None = None) -> None:
+        super().__init__(message)
+        self.holder = holder
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the page of whoever answers showed: its last message, and who had the ticket."""
+
+    message_id: int
+    assignee_id: int | None
 
 
 class _Duplicate(Exception):
@@ -102,6 +125,7 @@ class _Place:
     now: datetime
 
 
+@audit.quiet()
 def receive(channel: Channel, items: Iterable[Inbound], *, now: datetime) -> Receipt:
     """Handle every item of a body, in the order of the provider's time, each in its own
     transaction.
@@ -192,9 +216,18 @@ def _store_without_step(place: _Place, item: InboundMessage, error: Exception) -
 
 def _is_known(channel: Channel, provider_id: str) -> bool:
     """A cheap look before any lock; the unique constraint decides."""
-    return MessageLog.objects.filter(
-        channel=channel, provider_id=provider_id, direction=Direction.INBOUND
-    ).exists()
+    return _KNOWN.first(channel=channel.pk, provider_id=provider_id) is not None
+
+
+_KNOWN = Frozen(
+    lambda _shape, channel, provider_id: (
+        MessageLog.objects.filter(
+            channel=channel, provider_id=provider_id, direction=Direction.INBOUND
+        )
+        .order_by()
+        .values_list("pk")[:1]
+    )
+)
 
 
 @transaction.atomic
@@ -239,7 +272,7 @@ def _lock(channel: Channel, item: InboundMessage) -> list[Session]:
         if target is not None:
             return [lock_session(target.session_id)]
     addresses = intake.scoped(item.sender.addresses, channel)
-    return lock_live_sessions_of(having(addresses), channel_id=channel.pk)
+    return lock_live_sessions_of(addresses, channel_id=channel.pk)
 
 
 def _session_for(
@@ -282,7 +315,7 @@ def _insert_inbound(
         created_at=now,
     )
     try:
-        row.save(force_insert=True)
+        insert([row])
     except IntegrityError as error:
         if INBOUND_ONCE in str(error) or _names_columns(error):
             raise _Duplicate from error
@@ -399,22 +432,30 @@ def send_reply(  # noqa: PLR0913  # keyword-only
     text: str = "",
     content: Content | None = None,
     attachment: Attachment | None = None,
+    reply_to: str = "",
     client_id: UUID | None = None,
+    seen: Seen | None = None,
     at: datetime | None = None,
 ) -> MessageLog:
     """An attendant's answer: goes out on the session's channel, to the address last written from.
 
     Takes the conversation over from bot or queue (refused when a colleague has it). The same
     `client_id` twice is one message. Free text outside the service window is refused: nothing is
-    stored, the caller keeps the text. The text beside an attachment is its caption.
+    stored, the caller keeps the text. The text beside an attachment is its caption. `reply_to` is
+    the provider's id of the message to quote.
+
+    With `seen` the answer is held (ReplyHeld) when a colleague has written or the ticket has gone
+    to somebody else since: decided under the session's lock, so of two at once only one goes.
     """
     at = at or timezone.now()
     session = lock_session(session.pk)
     already = client_id and MessageLog.objects.filter(session=session, client_id=client_id).first()
     if already:
         return already
-    content = content or _content(text.strip(), attachment)
+    content = content or _content(text.strip(), attachment, reply_to)
     _check_reply(session, content, at)
+    if seen is not None:
+        _check_seen(session, user, seen)
     ticket = tickets.take_over(session, user=user, at=at)
     turn = Turn(session, now=at)
     turn.rows = rows_for(
@@ -425,7 +466,7 @@ def send_reply(  # noqa: PLR0913  # keyword-only
     turn.save(note_outbound(session, at=at, preview=preview, by_person=True))
     if attachment is not None:
         attachment.attach_to(turn.rows[0])
-    _mark_read(session, at)
+    mark_read(session, at=at)  # a person has answered
     return turn.rows[0]
 
 
@@ -438,6 +479,7 @@ def send_template(  # noqa: PLR0913  # keyword-only
     language: str,
     values: Mapping[str, str],
     client_id: UUID | None = None,
+    seen: Seen | None = None,
     at: datetime | None = None,
 ) -> MessageLog:
     """A message template with these values, as an attendant's answer (see `send_reply`), whatever
@@ -446,15 +488,21 @@ def send_template(  # noqa: PLR0913  # keyword-only
     if not session.is_live:
         lead, channel = session.lead, session.channel
         session = open_session(lead=lead, channel=channel, identity=session.identity, at=at)
+        seen = None  # of a conversation that is over
     content = content_for(session.channel, name, language, values)
-    return send_reply(session, user=user, content=content, client_id=client_id, at=at)
+    return send_reply(session, user=user, content=content, client_id=client_id, seen=seen, at=at)
 
 
-def _content(text: str, attachment: Attachment | None) -> Content:
+def _content(text: str, attachment: Attachment | None, reply_to: str) -> Content:
     if attachment is None:
-        return Content(kind="text", text=text)
-    name = attachment.filename
-    return Content(kind=attachment.kind, text=text, filename=name, has_file=True)
+        return Content(kind="text", text=text, reply_to=reply_to)
+    return Content(
+        kind=attachment.kind,
+        text=text,
+        filename=attachment.filename,
+        has_file=True,
+        reply_to=reply_to,
+    )
 
 
 def _check_reply(session: Session, content: Content, at: datetime) -> None:
@@ -470,15 +518,35 @@ def _check_reply(session: Session, content: Content, at: datetime) -> None:
         raise ReplyRefused(refusal.sentence, code=refusal.code)
 
 
-def _mark_read(session: Session, at: datetime) -> None:
-    """A person has answered, so the customer may see that the last message was read."""
-    if not transport_class(session.channel.kind).capabilities.mark_read:
-        return
-    last = MessageLog.objects.filter(session=session, direction=Direction.INBOUND)
-    provider_id = last.order_by("-id").values_list("provider_id", flat=True).first()
-    if provider_id:
-        payload = {"provider_id": provider_id}
-        Task.objects.create(kind=TaskKind.MARK_READ, session=session, payload=payload, run_at=at)
+def _check_seen(session: Session, user: User, seen: Seen) -> None:
+    """Raise ReplyHeld if a colleague, or somebody on the company's phone, has answered since, or if
+    the ticket has left the hands it was seen in. Who holds it themselves needs no warning."""
+    ticket = tickets.open_ticket_of(session)
+    assignee = ticket.assignee if ticket else None
+    holder = assignee if assignee != user else None
+    by_others = MessageLog.objects.filter(
+        session=session, author=Author.ATTENDANT, pk__gt=seen.message_id
+    ).exclude(author_user=user)
+    newest = by_others.select_related("author_user").order_by("-pk").first()
+    if newest is not None:
+        raise ReplyHeld(_answered_first(newest.author_user, holder), holder=holder)
+    was_elsewhere = seen.assignee_id != (assignee.pk if assignee else None)
+    if was_elsewhere and holder is not None:
+        raise ReplyHeld(
+            _("%(name)s has the ticket now. Your text is kept.") % {"name": holder}, holder=holder
+        )
+    if was_elsewhere and assignee is None:
+        raise ReplyHeld(_("The ticket is back in the queue. If you send this, it becomes yours."))
+
+
+def _answered_first(colleague: User | None, holder: User | None) -> str:
+    who = {"name": colleague or _("Somebody on the phone")}
+    if holder is not None and holder == colleague:
+        return _("%(name)s answered first and has the ticket now. Your text is kept.") % who
+    if holder is not None:
+        who["holder"] = holder
+        return _("%(name)s answered first, and %(holder)s has the ticket now.") % who
+    return _("%(name)s answered while you wrote. Read it before you send.") % who
 
 
 # --- What comes back later ---------------------------------------------------------------------

@@ -23,20 +23,29 @@ from django.views.decorators.http import (
 )
 from django_htmx.http import HttpResponseClientRedirect
 
-from chatbot import delivery, transcript
+from chatbot import composer, delivery, transcript, transcript_bubbles, why
 from chatbot import media as fetching
 from chatbot.attachments import accepted
-from chatbot.conversation import send_reply
+from chatbot.conversation import ReplyHeld, Seen, send_reply
 from chatbot.conversation import send_template as conversation_send_template
 from chatbot.file_names import safe_name
 from chatbot.message_templates import usable_on
-from chatbot.models import Media, MediaStatus, MessageLog
+from chatbot.models import Author, Media, MediaStatus, MessageLog
 from chatbot.pictures import THUMBNAIL_TYPE
 from chatbot.requests import StaffRequest
 from chatbot.serving import file_response
 from chatbot.template_picker import picker, values_in
 from sessions_app.models import Session
+from tickets.models import DraftKind, Ticket
+from users.console import background
+from users.digits import whole
 from users.errors import DomainError
+
+SAY = "chatbot.add_messagelog"
+NOTE = "tickets.add_internalnote"
+
+
+# --- Reading -----------------------------------------------------------------------------------
 
 
 @require_GET
@@ -44,63 +53,155 @@ def page(request: StaffRequest, session_id: int) -> HttpResponse:
     """The conversation alone: where earlier messages are read without a script."""
     session = _session(request, session_id)
     before = _number(request, "before")
+    talk = transcript.earlier(session, request.user, before=before) if before is not None else None
     context = {
         **admin.site.each_context(request),
         "title": str(session.lead),
         "session": session,
-        "talk": transcript.latest([session], before=before),
-        "is_past": before is not None,
+        "talk": talk,
     }
     return TemplateResponse(request, "chatbot/conversation.html", context)
 
 
+@background
 @require_GET
 def new_messages(request: StaffRequest, session_id: int) -> HttpResponse:
-    """What was said after an id, and delivery that has moved; 204 when neither is there."""
-    session = _session(request, session_id)
-    talk = transcript.news(session, after=_number(request, "after") or 0)
-    if not talk.bubbles and talk.digest == request.GET.get("ticks", talk.digest):
+    """What has come since the page last looked, and what looks different now; 204 when nothing
+    does, after two statements."""
+    glanced, shown = transcript.glanced_at(session_id, request.user), _shown(request)
+    if glanced is None:
+        raise Http404
+    standing = _standing(glanced)
+    if request.GET.get("standing", standing) == standing and transcript.is_as_shown(glanced, shown):
         return HttpResponse(status=204)
-    return _fragment(request, "chatbot/_news.html", session, talk)
+    session = _session(request, session_id)
+    talk = transcript.news(session, request.user, shown=shown)
+    standing = _standing(session)
+    has_changed = request.GET.get("standing", standing) != standing
+    if not talk.has_news and not has_changed:
+        return HttpResponse(status=204)
+    is_other_box = has_changed and _box(standing) != _box(request.GET["standing"])
+    return _news(request, session, talk, with_box=is_other_box)
 
 
 @require_GET
 def earlier_messages(request: StaffRequest, session_id: int) -> HttpResponse:
+    """A page of what stands before a message; without one, the end of this session."""
     session = _session(request, session_id)
-    before = _number(request, "before")
-    if before is None:
-        raise Http404
-    talk = transcript.latest([session], before=before)
-    return _fragment(request, "chatbot/_earlier.html", session, talk)
+    talk = transcript.earlier(session, request.user, before=_number(request, "before"))
+    context = {
+        "session": session,
+        "talk": talk,
+        "may_reply": request.user.has_perm(SAY),
+        "thread": _number(request, "thread") or session.pk,
+    }
+    return TemplateResponse(request, "chatbot/_earlier.html", context)
+
+
+@require_GET
+def why_said(request: StaffRequest, session_id: int, message_id: int) -> HttpResponse:
+    """Why the bot said this: one step of the flow log, from what was stored of it."""
+    session = _session(request, session_id)
+    rows = MessageLog.objects.visible_to(request.user).filter(session=session, author=Author.BOT)
+    message = get_object_or_404(
+        rows.select_related("flow_log__run__version__flow").defer(
+            "flow_log__run__version__document", "flow_log__run__version__flow__draft"
+        ),
+        pk=message_id,
+    )
+    context = {"session": session, "message": message, "why": why.explain(message, session)}
+    if request.htmx:
+        return TemplateResponse(request, "chatbot/_why.html", context)
+    context |= {**admin.site.each_context(request), "title": gettext("Why did the bot say this?")}
+    return TemplateResponse(request, "chatbot/why.html", context)
+
+
+# --- Writing -----------------------------------------------------------------------------------
 
 
 @require_POST
 def reply(request: StaffRequest, session_id: int) -> HttpResponse:
     """Say something to the customer as oneself; what was written is kept when it is refused."""
     session = _session(request, session_id)
-    if not request.user.has_perm("chatbot.add_messagelog"):
+    if not request.user.has_perm(SAY):
         raise PermissionDenied
-    text, error = request.POST.get("text", ""), ""
     try:
-        _send(request, session, text)
+        _send(request, session)
     except DomainError as refusal:
-        error = refusal.message
-    if request.htmx:
-        return _reply_fragment(request, session, text=text, error=error)
-    if error:
-        messages.error(request, error)
-    return redirect(_came_from(request, session))
+        return _refused(request, session, refusal)
+    _forget(request, session, DraftKind.REPLY)
+    return _done(request, session)
+
+
+@require_POST
+def note(request: StaffRequest, session_id: int) -> HttpResponse:
+    """Write something for the team, in a table of its own: no way leads from here to the
+    customer."""
+    session = _session(request, session_id)
+    if not request.user.has_perm(NOTE):
+        raise PermissionDenied
+    ticket = _ticket(request, session)
+    try:
+        composer.write_note(ticket, author=request.user, text=request.POST.get("text", ""))
+    except DomainError as refusal:
+        return _refused(request, session, refusal)
+    composer.forget_draft(ticket, request.user, DraftKind.NOTE)
+    return _done(request, session)
+
+
+@require_POST
+def draft(request: StaffRequest, session_id: int) -> HttpResponse:
+    """Keep what is being written. 413: it is longer than is kept here."""
+    session = _session(request, session_id)
+    kind = request.POST.get("kind", "")
+    if kind not in DraftKind.values:
+        raise Http404
+    ticket = _ticket(request, session)
+    text = request.POST.get("text", "")
+    is_kept = composer.keep_draft(ticket, request.user, DraftKind(kind), text)
+    return HttpResponse(status=204 if is_kept else 413)
+
+
+@require_GET
+def canned(request: StaffRequest, session_id: int) -> HttpResponse:
+    """The canned responses that may be used here, with their variables filled in."""
+    session = _session(request, session_id)
+    ticket = composer.ticket_of(session, request.user)
+    offered = composer.canned_for(session, ticket, request.user)
+    context = {"session": session, "offered": offered}
+    return TemplateResponse(request, "chatbot/_composer_canned.html", context)
+
+
+@require_GET
+def people(request: StaffRequest, session_id: int) -> HttpResponse:
+    """Colleagues who may be mentioned in a note of the ticket."""
+    session = _session(request, session_id)
+    ticket = _ticket(request, session)
+    context = {"session": session, "people": composer.people_of(ticket, request.user)}
+    return TemplateResponse(request, "chatbot/_composer_people.html", context)
+
+
+@require_GET
+def reply_box(request: StaffRequest, session_id: int) -> HttpResponse:
+    """The box to answer in, anew; `?templates=1`: the message templates, although text may be
+    sent."""
+    session = _session(request, session_id)
+    if not request.user.has_perm(SAY):
+        raise PermissionDenied
+    asks_for_templates = "templates" in request.GET
+    context = _box_context(request, session, with_templates=asks_for_templates)
+    return TemplateResponse(request, "chatbot/_reply_box.html", context)
 
 
 @require_http_methods(["GET", "POST"])
 def template(request: StaffRequest, session_id: int) -> HttpResponse:
     """The fields of a template that was picked; posted with them, it is sent."""
     session = _session(request, session_id)
-    if not request.user.has_perm("chatbot.add_messagelog"):
+    if not request.user.has_perm(SAY):
         raise PermissionDenied
     if request.method == "GET":
         found = picker(session, chosen=request.GET.get("template", ""), at=timezone.now())
-        context = {"session": session, "picker": found}
+        context = {"session": session, "picker": found, "text": request.GET.get("text", "")}
         return TemplateResponse(request, "chatbot/_template_fields.html", context)
     return _send_template(request, session)
 
@@ -121,6 +222,74 @@ def template_preview(request: StaffRequest, session_id: int) -> HttpResponse:
     return TemplateResponse(request, "chatbot/_template_bubble.html", context)
 
 
+@require_POST
+def send_again(request: StaffRequest, session_id: int, message_id: int) -> HttpResponse:
+    """A message that was not delivered goes out once more, as a new one."""
+    session = _session(request, session_id)
+    try:
+        delivery.send_again(_message(request, session, message_id), user=request.user)
+    except DomainError as refusal:
+        return _refused(request, session, refusal)
+    return _done(request, session, changed=message_id)
+
+
+@require_POST
+def discard(request: StaffRequest, session_id: int, message_id: int) -> HttpResponse:
+    """A message that was not delivered asks nobody any more."""
+    session = _session(request, session_id)
+    try:
+        delivery.discard(_message(request, session, message_id), user=request.user)
+    except DomainError as refusal:
+        return _refused(request, session, refusal)
+    return _done(request, session, changed=message_id)
+
+
+def _message(request: StaffRequest, session: Session, message_id: int) -> MessageLog:
+    if not request.user.has_perm(SAY):
+        raise PermissionDenied
+    mine = MessageLog.objects.visible_to(request.user).filter(session=session)
+    return get_object_or_404(mine, pk=message_id)
+
+
+def _send(request: StaffRequest, session: Session) -> None:
+    """What stands in the form; the file is put away before anything is locked."""
+    form = request.POST
+    text = form.get("text", "")
+    if form.get("sign"):
+        text = composer.signed(text, request.user)
+    upload = request.FILES.get("file")
+    with accepted(upload, session, kind=form.get("kind", "")) if upload else nullcontext() as file:
+        send_reply(
+            session,
+            user=request.user,
+            text=text,
+            attachment=file,
+            reply_to=_quoted(request, session),
+            client_id=_client_id(request),
+            seen=_seen(request),
+            at=timezone.now(),
+        )
+
+
+def _quoted(request: StaffRequest, session: Session) -> str:
+    """The provider's id of the message that is answered, of this conversation or an earlier one of
+    the same person here; "" when none is."""
+    wanted = _number(request, "reply_to", request.POST)
+    if wanted is None:
+        return ""
+    visible = MessageLog.objects.visible_to(request.user)
+    same = visible.filter(session__lead=session.lead_id, channel=session.channel_id)
+    return same.filter(pk=wanted).values_list("provider_id", flat=True).first() or ""
+
+
+def _seen(request: StaffRequest) -> Seen | None:
+    """What the page had shown when the answer was sent; None from a page that does not say."""
+    message_id = _number(request, "seen_message", request.POST)
+    if message_id is None:
+        return None
+    return Seen(message_id, _number(request, "seen_assignee", request.POST) or None)
+
+
 def _send_template(request: StaffRequest, session: Session) -> HttpResponse:
     usable = usable_on(session.channel)
     wanted = _number(request, "template", request.POST)
@@ -136,6 +305,7 @@ def _send_template(request: StaffRequest, session: Session) -> HttpResponse:
                 language=chosen.language,
                 values=values_in(request.POST),
                 client_id=_client_id(request),
+                seen=_seen(request),
                 at=timezone.now(),
             )
         except DomainError as refusal:
@@ -143,8 +313,7 @@ def _send_template(request: StaffRequest, session: Session) -> HttpResponse:
     if message is not None and message.session_id != session.pk:
         return _go_to(request, reverse("conversation", args=[message.session_id]))
     if request.htmx:
-        text = request.POST.get("text", "")
-        return _reply_fragment(request, session, text=text, error=error, is_template=True)
+        return _template_fragment(request, session, error=error)
     if error:
         messages.error(request, error)
         query = {"template": wanted} if wanted is not None else None
@@ -157,57 +326,132 @@ def _go_to(request: StaffRequest, url: str) -> HttpResponse:
     return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
 
 
-@require_POST
-def send_again(request: StaffRequest, session_id: int, message_id: int) -> HttpResponse:
-    """A message that was not delivered goes out once more, as a new one."""
-    session = _session(request, session_id)
-    if not request.user.has_perm("chatbot.add_messagelog"):
-        raise PermissionDenied
-    mine = MessageLog.objects.visible_to(request.user).filter(session=session)
-    try:
-        delivery.send_again(get_object_or_404(mine, pk=message_id), user=request.user)
-    except DomainError as refusal:
-        messages.error(request, refusal.message)
-    return redirect(_came_from(request, session))
-
-
-def _send(request: StaffRequest, session: Session, text: str) -> None:
-    """What stands in the form; the file is put away before anything is locked."""
-    upload = request.FILES.get("file")
-    kind = request.POST.get("kind", "")
-    with accepted(upload, session, kind=kind) if upload else nullcontext() as file:
-        send_reply(
-            session,
-            user=request.user,
-            text=text,
-            attachment=file,
-            client_id=_client_id(request),
-            at=timezone.now(),
-        )
-
-
-def _reply_fragment(
-    request: StaffRequest, session: Session, *, text: str, error: str, is_template: bool = False
-) -> HttpResponse:
-    """The form once more, as the conversation now stands. What was typed stays while it was not
-    sent; a text that came too late stands beside the templates."""
-    session.refresh_from_db()
-    at = timezone.now()
-    values = values_in(request.POST) if is_template and error else None
-    chosen = request.POST.get("template", "") if is_template and error else ""
-    is_window_open = session.is_live and session.window_is_open(at)
-    context: dict[str, Any] = {
-        "is_window_open": is_window_open,
-        "picker": None if is_window_open else picker(session, chosen=chosen, values=values, at=at),
-        "session": session,
-        "talk": transcript.news(session, after=_number(request, "after", request.POST) or 0),
+def _template_fragment(request: StaffRequest, session: Session, *, error: str) -> HttpResponse:
+    """The box once more, as the conversation now stands, with what was typed while it was not
+    sent; and what the thread has to show."""
+    values = values_in(request.POST) if error else None
+    chosen = request.POST.get("template", "") if error else ""
+    session = _as_it_stands(request, session)
+    talk = transcript.news(session, request.user, shown=_shown(request, request.POST))
+    context = {
+        **_news_context(request, session, talk),
+        **_box_context(request, session, with_templates=bool(error), chosen=chosen, values=values),
+        "with_box": True,
         "error": error,
-        "text": text if error or is_template else "",
+        "text": request.POST.get("text", ""),
         "client_id": request.POST.get("client_id") if error else uuid4(),
         "next": request.POST.get("next", ""),
-        "may_reply": True,
     }
-    return TemplateResponse(request, "chatbot/_reply_result.html", context)
+    return TemplateResponse(request, "chatbot/_answer.html", context)
+
+
+# --- Answers -----------------------------------------------------------------------------------
+
+
+def _done(request: StaffRequest, session: Session, *, changed: int | None = None) -> HttpResponse:
+    """What the thread has to show now; `changed` names a message to draw anew."""
+    if not request.htmx:
+        return redirect(_came_from(request, session))
+    session = _as_it_stands(request, session)
+    shown = _shown(request, request.POST)
+    talk = transcript.news(session, request.user, shown=shown)
+    is_drawn = changed is None or any(one.pk == changed for one in talk.changed)
+    again = () if is_drawn or changed is None else transcript.again(session, changed)
+    return _news(request, session, talk, again=again)
+
+
+def _refused(request: StaffRequest, session: Session, refusal: DomainError) -> HttpResponse:
+    """Nothing was stored. The answer says why and brings what the page had not shown; the page
+    keeps what was written. Without a script it is kept as a draft."""
+    if not request.htmx:
+        messages.error(request, refusal.message)
+        _keep_refused(request, session)
+        return redirect(_came_from(request, session))
+    session = _as_it_stands(request, session)
+    talk = transcript.news(session, request.user, shown=_shown(request, request.POST))
+    is_closed = composer.window_of(session, timezone.now()).state != composer.OPEN
+    context = {
+        **_news_context(request, session, talk),
+        "refusal": refusal,
+        "may_insist": isinstance(refusal, ReplyHeld) and refusal.holder is None,
+    }
+    if is_closed and request.user.has_perm(SAY):
+        text = request.POST.get("text", "")
+        context |= {**_box_context(request, session), "text": text, "with_box": True}
+    return TemplateResponse(request, "chatbot/_answer.html", context, status=refusal.status)
+
+
+def _keep_refused(request: StaffRequest, session: Session) -> None:
+    ticket = composer.ticket_of(session, request.user)
+    text = request.POST.get("text", "")
+    if ticket is not None and text.strip():
+        composer.keep_draft(ticket, request.user, DraftKind.REPLY, text)
+
+
+def _forget(request: StaffRequest, session: Session, kind: DraftKind) -> None:
+    ticket = composer.ticket_of(session, request.user)
+    if ticket is not None:
+        composer.forget_draft(ticket, request.user, kind)
+
+
+def _news(
+    request: StaffRequest,
+    session: Session,
+    talk: transcript.Transcript,
+    *,
+    again: tuple[transcript_bubbles.Bubble, ...] = (),
+    with_box: bool = False,
+) -> HttpResponse:
+    context = _news_context(request, session, talk)
+    context["changed"] = (*talk.changed, *again)
+    if with_box and request.user.has_perm(SAY):
+        context |= {**_box_context(request, session), "with_box": True}
+    return TemplateResponse(request, "chatbot/_answer.html", context)
+
+
+def _news_context(
+    request: StaffRequest, session: Session, talk: transcript.Transcript
+) -> dict[str, Any]:
+    return {
+        "session": session,
+        "talk": talk,
+        "changed": talk.changed,
+        "standing": _standing(session),
+        "window": composer.window_of(session, timezone.now()),
+        "may_reply": request.user.has_perm(SAY),
+        "assignee": composer.assignee_of(session),
+    }
+
+
+def _box_context(
+    request: StaffRequest, session: Session, *, with_templates: bool = False, **how: Any
+) -> dict[str, Any]:
+    return composer.box_of(
+        session, request.user, with_templates=with_templates, at=timezone.now(), **how
+    )
+
+
+def _standing(session: Session) -> str:
+    return composer.standing(session, timezone.now())
+
+
+def _box(standing: str) -> str:
+    """Which box belongs under the conversation: the part of its standing that says so."""
+    return standing.partition("-")[0]
+
+
+def _shown(request: StaffRequest, source: Any = None) -> transcript.Shown:
+    """What the page that asks shows already."""
+    source = request.GET if source is None else source
+    return transcript.Shown(
+        message=_number(request, "after", source) or 0,
+        note=_number(request, "note", source) or 0,
+        event=_number(request, "event", source) or 0,
+        marks=transcript.marks_in(source["marks"]) if "marks" in source else None,
+    )
+
+
+# --- Files -------------------------------------------------------------------------------------
 
 
 @require_safe
@@ -274,28 +518,33 @@ def _media(request: StaffRequest, media_id: int) -> Media:
 
 def _attachment_fragment(request: StaffRequest, file: Media) -> HttpResponse:
     context = {
-        "file": transcript.attachment_of(file.message, file),
+        "file": transcript_bubbles.attachment_of(file.message, file),
         "may_reply": request.user.has_perm("chatbot.add_messagelog"),
     }
     return TemplateResponse(request, "chatbot/_attachment.html", context)
 
 
-def _fragment(
-    request: StaffRequest, template: str, session: Session, talk: transcript.Transcript
-) -> HttpResponse:
-    may_reply = request.user.has_perm("chatbot.add_messagelog")
-    context = {"session": session, "talk": talk, "may_reply": may_reply}
-    return TemplateResponse(request, template, context)
-
-
 def _session(request: StaffRequest, session_id: int) -> Session:
-    mine = Session.objects.visible_to(request.user).select_related("lead", "channel")
-    return get_object_or_404(mine, pk=session_id)
+    session = transcript.watched(session_id, request.user)
+    if session is None:
+        raise Http404
+    return session
+
+
+def _as_it_stands(request: StaffRequest, session: Session) -> Session:
+    """The session once more, after something was done: who lost sight of it by that gets 404."""
+    return _session(request, session.pk)
+
+
+def _ticket(request: StaffRequest, session: Session) -> Ticket:
+    """The ticket that the page is about, of the same person."""
+    mine = Ticket.objects.visible_to(request.user).select_related("department")
+    wanted = _number(request, "ticket", request.POST or request.GET)
+    return get_object_or_404(mine.filter(lead=session.lead_id), pk=wanted)
 
 
 def _number(request: StaffRequest, name: str, source: Any = None) -> int | None:
-    value = (request.GET if source is None else source).get(name, "")
-    return int(value) if value.isascii() and value.isdigit() and len(value) <= 18 else None  # noqa: PLR2004  # digits of a bigint
+    return whole((request.GET if source is None else source).get(name))
 
 
 def _client_id(request: StaffRequest) -> UUID | None:

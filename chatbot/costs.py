@@ -36,6 +36,11 @@ CATEGORY_LABELS: dict[str, str | Promise] = {
 }
 
 
+def category_label(code: str) -> str:
+    """The provider's category of price, in words."""
+    return str(CATEGORY_LABELS.get(code, code))
+
+
 @dataclass
 class Line:
     """One category: how many, how many of them free or charged, and what those cost.
@@ -54,7 +59,7 @@ class Line:
 
     @property
     def label(self) -> str:
-        return str(CATEGORY_LABELS.get(self.category, self.category))
+        return category_label(self.category)
 
     @property
     def money(self) -> str:

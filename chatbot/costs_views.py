@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -18,9 +17,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from chatbot import costs
+from chatbot.models import MessageCount
 from chatbot.requests import StaffRequest
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for a formula
+from users import audit
+from users.spreadsheets import as_csv
 
 
 @require_GET
@@ -46,13 +46,11 @@ def export(request: StaffRequest) -> HttpResponse:
     """The same figures for a spreadsheet: UTF-8 with a mark, semicolons, decimal commas."""
     _check(request)
     month = _month(request, costs.months_with_counts(timezone.localdate()))
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    audit.exported(MessageCount, query=request.GET.urlencode())
+    lines = as_csv(_rows(costs.report_of(month)))
+    response = HttpResponse(lines, content_type="text/csv; charset=utf-8")
     name = f"custos-{month:%Y-%m}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
-    response.write("\ufeff")
-    writer = csv.writer(response, delimiter=";")
-    for row in _rows(costs.report_of(month)):
-        writer.writerow([_cell(one) for one in row])
     return response
 
 
@@ -116,10 +114,3 @@ def _rows(report: costs.Report) -> Iterator[list[object]]:
 
 def _amount(amount: Decimal) -> str:
     return number_format(amount, 4, use_l10n=True)
-
-
-def _cell(value: object) -> object:
-    """A name that somebody chose must not become a formula."""
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
 
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -31,12 +32,13 @@ from chatbot.channels.base import (
 from chatbot.consequences import follow, is_channel_throttle, stops_channel
 from chatbot.history import catch_up_later
 from chatbot.intake import ScopedAddress
-from chatbot.labels import PACING
-from chatbot.leases import LEASE, claim, free
+from chatbot.labels import DISCARDED, PACING, PROVIDER_AWAY, STALE
+from chatbot.leases import LEASE, claim, free, may_lock, take, unlocked
 from chatbot.models import Author, Direction, MessageLog, MessageStatus
 from chatbot.other_form import OTHER_FORM, untried_form
 from chatbot.outbox import content_from
 from chatbot.pace import (
+    HORIZON,
     NoSlot,
     Slot,
     may_send,
@@ -46,13 +48,15 @@ from chatbot.pace import (
     wait,
     wait_almost,
 )
-from chatbot.sendable import why_not
+from chatbot.sendable import is_out_of_date, why_not
+from chatbot.simulation.staging import is_provider_away
 from chatbot.statuses import UNCONFIRMED, apply_early
 from chatbot.wake import wake_workers
 from leads.services import link_identities
 from sessions_app.models import Owner, Session
 from sessions_app.services import lock_session, resume_sending
 from users.errors import DomainError
+from users.frozen import Frozen, FrozenUpdate, save
 from users.models import User
 
 logger = logging.getLogger(__name__)
@@ -62,6 +66,7 @@ UNCONFIRMED_AFTER = timedelta(minutes=2)
 # Of a row that is not under way yet: it goes at once, so a dead worker's rows need not wait long.
 CLAIM_LEASE = timedelta(seconds=10)
 RECORDED_WITHIN = LEASE.total_seconds() * 0.75  # seconds; later a status or a person settles it
+BY_ITSELF = (Author.BOT, Author.SYSTEM)
 WAITING = (MessageStatus.QUEUED, MessageStatus.SENDING)
 
 
@@ -72,7 +77,9 @@ class CannotSendAgain(DomainError):
 # --- What is due -------------------------------------------------------------------------------
 
 
-def due(now: datetime, *, without: Collection[int] = ()) -> QuerySet[MessageLog]:
+def due(
+    now: datetime, soon: datetime | None = None, *, without: Collection[int] = ()
+) -> QuerySet[MessageLog]:
     """Free `queued` rows whose turn it is, but for the channels in `without`. Within a session the
     earlier row holds back the later ones; a bot row of an older epoch holds back nothing and is due
     at once, since it is only marked. A channel that may not send now gives no row."""
@@ -84,7 +91,8 @@ def due(now: datetime, *, without: Collection[int] = ()) -> QuerySet[MessageLog]
         .exclude(stale, status=MessageStatus.QUEUED)
         .order_by()
     )
-    its_turn = Q(run_at__lte=now) & ~Exists(earlier) & may_send(now) & ~Q(channel__in=without)
+    has_slot = may_send(now, soon or now + HORIZON)
+    its_turn = Q(run_at__lte=now) & ~Exists(earlier) & has_slot & ~Q(channel__in=without)
     return (
         MessageLog.objects.filter(status=MessageStatus.QUEUED)
         .filter(free(now))
@@ -96,8 +104,23 @@ def due(now: datetime, *, without: Collection[int] = ()) -> QuerySet[MessageLog]
 
 
 def claim_due(*, limit: int, now: datetime, without: Collection[int] = ()) -> list[MessageLog]:
-    """Lease up to `limit` due rows, at most one a session."""
-    return claim(due(now, without=without), limit=limit, now=now, lease=CLAIM_LEASE)
+    """Lease up to `limit` due rows, at most one a session. What the bot says in the simulator goes
+    by the clock of whom it says it to, hence by `deliver_session`."""
+    if without or not may_lock():
+        rows_due = _of_everybody(due(now, without=without))
+        return claim(rows_due, limit=limit, now=now, lease=CLAIM_LEASE)
+    with transaction.atomic():
+        rows: list[MessageLog] = _DUE.all(limit, now=now, soon=now + HORIZON)
+        take(rows, now=now, lease=CLAIM_LEASE)
+    return rows
+
+
+def _of_everybody(rows: QuerySet[MessageLog]) -> QuerySet[MessageLog]:
+    """Without what goes by a clock of its own."""
+    return rows.exclude(session__is_simulated=True, author__in=BY_ITSELF)
+
+
+_DUE = Frozen(lambda limit, now, soon: unlocked(_of_everybody(due(now, soon)))[:limit])
 
 
 def with_slots(
@@ -128,28 +151,31 @@ def _needs_slot(row: MessageLog) -> bool:
 # --- One row -----------------------------------------------------------------------------------
 
 
-def deliver(row: MessageLog, slot: Slot | None = None) -> str:
+def deliver(row: MessageLog, slot: Slot | None = None, *, now: datetime | None = None) -> str:
     """Send one claimed row and record what became of it; returns its new status.
 
     `row.locked_until` is the lease that `claim_due` gave; `slot` when it may go (None: look for
-    one). Raises only for trouble of the database.
+    one); `now` a clock that stands still (None: everybody's). Raises only for trouble of the
+    database.
     """
     try:
         if _needs_slot(row):
             media.prepare(row)
             slot = wait_almost(row.channel, slot)
-        begun = _begin(row, now=timezone.now())
+        begun = _begin(row, now=now or timezone.now())
         if begun is None:
             return _status_of(row)
-        _send(*begun, slot)
+        _send(*begun, slot, now=now)
     except NoSlot:
         _leave(row)
     except SendError as error:
-        _record_unprepared(row, error, now=timezone.now())
+        _record_unprepared(row, error, now=now or timezone.now())
     return _status_of(row)
 
 
-def _send(message: MessageLog, transport: Transport, slot: Slot | None) -> None:
+def _send(
+    message: MessageLog, transport: Transport, slot: Slot | None, *, now: datetime | None
+) -> None:
     """The call, and its outcome recorded: the answer is known nowhere else, so trouble of the
     database is waited out."""
     try:
@@ -167,9 +193,9 @@ def _send(message: MessageLog, transport: Transport, slot: Slot | None) -> None:
         logger.exception("sending message %s raised", message.pk)
         failure = SendError("internal", type(error).__name__, retryable=False, uncertain=True)
     else:
-        _persistently(lambda: _record_success(message, sent, slot))
+        _persistently(lambda: _record_success(message, sent, slot, now=now or timezone.now()))
         return
-    _persistently(lambda: _record_failure(message, failure, slot, now=timezone.now()))
+    _persistently(lambda: _record_failure(message, failure, slot, now=now or timezone.now()))
 
 
 def _persistently(record: Callable[[], None]) -> None:
@@ -186,8 +212,7 @@ def _persistently(record: Callable[[], None]) -> None:
             sleep(0.5)
 
 
-def _record_success(message: MessageLog, sent: Sent, slot: Slot | None) -> None:
-    now = timezone.now()
+def _record_success(message: MessageLog, sent: Sent, slot: Slot | None, *, now: datetime) -> None:
     _record_sent(message, sent, now=now)
     if note_success(message.channel, slot, now=now):
         resume_sending(message.channel)
@@ -220,16 +245,16 @@ def _leave(row: MessageLog) -> None:
     ).update(locked_until=None)
 
 
-def deliver_session(session_id: int) -> int:
-    """Deliver what one session has due, now, in the caller's thread: for channels without a
-    network."""
+def deliver_session(session_id: int, *, now: datetime | None = None) -> int:
+    """Deliver what one session has due, at `now` (None: now), in the caller's thread: for channels
+    without a network."""
     count = 0
     while True:
-        now = timezone.now()
-        rows = claim(due(now).filter(session=session_id), limit=1, now=now)
+        at = now or timezone.now()
+        rows = claim(due(at).filter(session=session_id), limit=1, now=at)
         if not rows:
             return count
-        deliver(rows[0])
+        deliver(rows[0], now=now)
         count += 1
 
 
@@ -267,7 +292,7 @@ def send_again(message: MessageLog, *, user: User) -> MessageLog:
     session = lock_session(message.session_id)
     row = MessageLog.objects.select_for_update(of=("self",)).get(pk=message.pk)
     now = timezone.now()
-    if row.status != MessageStatus.FAILED or "sent_again_as" in row.payload:
+    if not may_go_again(row):
         raise CannotSendAgain(_("Only a message that was not delivered can be sent again, once."))
     if not session.is_live or (session.owner == Owner.BOT and row.author == Author.ATTENDANT):
         raise CannotSendAgain(_("The conversation has gone on without this message."))
@@ -293,6 +318,26 @@ def send_again(message: MessageLog, *, user: User) -> MessageLog:
     return again
 
 
+@transaction.atomic
+def discard(message: MessageLog, *, user: User) -> MessageLog:
+    """A person sets a failed row aside: it stays where it is, and asks nobody any more."""
+    lock_session(message.session_id)
+    row = MessageLog.objects.select_for_update(of=("self",)).get(pk=message.pk)
+    if not may_go_again(row):
+        raise CannotSendAgain(_("Only a message that was not delivered can be discarded, once."))
+    row.payload = {**row.payload, DISCARDED: {"user": user.pk, "name": str(user)}}
+    row.save(update_fields=["payload"])
+    said = _("Discarded after it was not delivered.")
+    LogEntry.objects.log_actions(user.pk, [row], CHANGE, said, single_object=True)
+    return row
+
+
+def may_go_again(row: MessageLog) -> bool:
+    """Has it failed, and nobody has sent it once more or set it aside?"""
+    is_settled = "sent_again_as" in row.payload or DISCARDED in row.payload
+    return row.status == MessageStatus.FAILED and not is_settled
+
+
 # --- Before the call ---------------------------------------------------------------------------
 
 
@@ -301,13 +346,7 @@ def _begin(row: MessageLog, *, now: datetime) -> tuple[MessageLog, Transport] | 
     """Make the row `sending` if it still may go, in a short transaction under the session lock;
     None when the caller must leave it (it has been marked, or is not the caller's any more)."""
     session = lock_session(row.session_id)
-    message = (
-        MessageLog.objects.filter(
-            pk=row.pk, status=MessageStatus.QUEUED, locked_until=row.locked_until
-        )
-        .select_related("channel", "identity")
-        .first()
-    )
+    message: MessageLog | None = _LEASED.first(pk=row.pk, lease=row.locked_until)
     if message is None:
         return None
     message.session = session
@@ -320,16 +359,29 @@ def _begin(row: MessageLog, *, now: datetime) -> tuple[MessageLog, Transport] | 
     if verdict is not None:
         mine.update(**verdict)
         return None
-    going = mine.update(
-        status=MessageStatus.SENDING,
-        attempts=F("attempts") + 1,
-        locked_until=now + LEASE,  # from here on: when its end counts as unknown
-    )
-    if going != 1:
+    # From here on the lease says when its end counts as unknown.
+    if _GOING.run(pk=row.pk, lease=row.locked_until, until=now + LEASE) != 1:
         return None
     message.attempts += 1
     _take_from_pair(message, session, now=now)
     return message, transport_for(message.channel)
+
+
+def _leased(pk: int, lease: datetime) -> QuerySet[MessageLog]:
+    return MessageLog.objects.filter(pk=pk, status=MessageStatus.QUEUED, locked_until=lease)
+
+
+_LEASED = Frozen(lambda _shape, pk, lease: _leased(pk, lease).select_related("channel", "identity"))
+_GOING = FrozenUpdate(
+    lambda _shape, pk, lease, until: (
+        _leased(pk, lease),
+        {
+            "status": MessageStatus.SENDING,
+            "attempts": F("attempts") + 1,
+            "locked_until": until,
+        },
+    )
+)
 
 
 def _verdict(message: MessageLog, session: Session, *, now: datetime) -> dict[str, Any] | None:
@@ -337,11 +389,15 @@ def _verdict(message: MessageLog, session: Session, *, now: datetime) -> dict[st
     is_bot = message.author == Author.BOT
     if is_bot and message.epoch != session.epoch:
         return {"status": MessageStatus.SUPERSEDED, "locked_until": None}
+    if is_out_of_date(message.payload, session, said_at=message.created_at, at=now):
+        return {"status": MessageStatus.SUPERSEDED, "locked_until": None}
     if _is_held_back(message, session):
         return {"locked_until": None}
     if is_bot and now - message.created_at > STALE_AFTER:
-        return _failed("stale", _("It waited too long: the conversation has gone on."), now)
+        return _failed(STALE, _("It waited too long: the conversation has gone on."), now)
     refusal = why_not(session, kind=message.kind, at=now, template=message.payload.get("template"))
+    if refusal is None and is_provider_away(session):
+        return _failed(PROVIDER_AWAY, "", now)
     return None if refusal is None else _failed(refusal.code, refusal.sentence, now)
 
 
@@ -361,13 +417,22 @@ def _take_from_pair(message: MessageLog, session: Session, *, now: datetime) -> 
     if limits.pair_seconds:
         used_up_to = max(session.pair_free_at or now, now)
         session.pair_free_at = used_up_to + timedelta(seconds=limits.pair_seconds)
-        session.save(update_fields=["pair_free_at"])
+        save(session, ["pair_free_at"])
 
 
 def _is_held_back(message: MessageLog, session: Session) -> bool:
-    earlier = MessageLog.objects.filter(session=session, status__in=WAITING, pk__lt=message.pk)
-    silenced = Q(author=Author.BOT, status=MessageStatus.QUEUED) & ~Q(epoch=session.epoch)
-    return earlier.exclude(silenced).exists()
+    values = {"session": session.pk, "epoch": session.epoch, "message": message.pk}
+    return _EARLIER.first(**values) is not None
+
+
+_EARLIER = Frozen(
+    lambda _shape, session, epoch, message: (
+        MessageLog.objects.filter(session=session, status__in=WAITING, pk__lt=message)
+        .exclude(Q(author=Author.BOT, status=MessageStatus.QUEUED) & ~Q(epoch=epoch))
+        .order_by()
+        .values_list("pk")[:1]
+    )
+)
 
 
 def _failed(code: str, detail: str, now: datetime) -> dict[str, Any]:
@@ -386,29 +451,44 @@ def _failed(code: str, detail: str, now: datetime) -> dict[str, Any]:
 def _record_sent(message: MessageLog, sent: Sent, *, now: datetime) -> None:
     """`sent`, in one UPDATE; where a status was faster, only what it could not know. A row that a
     status has put back into the outbox meanwhile is left alone: this call is over."""
-    tried = MessageLog.objects.filter(pk=message.pk, attempts=message.attempts)
-    mine = tried.exclude(status=MessageStatus.QUEUED)
-    open_end = mine.filter(
-        Q(status=MessageStatus.SENDING) | Q(status=MessageStatus.FAILED, error_code=UNCONFIRMED)
-    )
-    values = {
-        "status": MessageStatus.SENT,
-        "locked_until": None,
-        "failed_at": None,
-        "error_code": "",
-        "error_detail": "",
-    }
+    values = {"pk": message.pk, "attempts": message.attempts}
+    mine = _tried(**values)
     known = {"provider_id": sent.provider_id, "sent_at": now}
-    if not open_end.filter(provider_id="", sent_at=None).update(**values, **known):
+    if not _RECORDED.run(**values, **known):
         mine.filter(provider_id="").update(provider_id=sent.provider_id)
         mine.filter(sent_at=None).update(sent_at=now)
-        open_end.update(**values)
+        mine.filter(_IS_OPEN_END).update(**_SENT)
     if sent.pacing:
         mine.update(payload={**message.payload, PACING: sent.pacing})
     apply_early(message.channel, sent.provider_id, now=now)
     catch_up_later(message)
     if sent.aliases:
         _learn_aliases(message, sent)
+
+
+_IS_OPEN_END = Q(status=MessageStatus.SENDING) | Q(
+    status=MessageStatus.FAILED, error_code=UNCONFIRMED
+)
+_SENT = {
+    "status": MessageStatus.SENT,
+    "locked_until": None,
+    "failed_at": None,
+    "error_code": "",
+    "error_detail": "",
+}
+
+
+def _tried(pk: int, attempts: int) -> QuerySet[MessageLog]:
+    tried = MessageLog.objects.filter(pk=pk, attempts=attempts)
+    return tried.exclude(status=MessageStatus.QUEUED)
+
+
+_RECORDED = FrozenUpdate(
+    lambda _shape, pk, attempts, provider_id, sent_at: (
+        _tried(pk, attempts).filter(_IS_OPEN_END, provider_id="", sent_at=None),
+        {**_SENT, "provider_id": provider_id, "sent_at": sent_at},
+    )
+)
 
 
 def _learn_aliases(message: MessageLog, sent: Sent) -> None:
@@ -481,4 +561,8 @@ def _again(message: MessageLog, *, at: datetime, burn: bool = True) -> dict[str,
 
 
 def _status_of(row: MessageLog) -> str:
-    return MessageLog.objects.values_list("status", flat=True).get(pk=row.pk)
+    (status,) = _STATUS.first(pk=row.pk)
+    return str(status)
+
+
+_STATUS = Frozen(lambda _shape, pk: MessageLog.objects.filter(pk=pk).values_list("status"))

@@ -36,7 +36,6 @@ from chatbot.models import (
 from sessions_app.models import Channel, ChannelKind
 from users.models import Department, User
 
-WORKER_SILENCE = timedelta(minutes=1)
 LATE = timedelta(minutes=5)
 UNREADABLE = "_unreadable"
 NEEDED_CREDENTIALS: dict[str, tuple[str, ...]] = {
@@ -112,7 +111,7 @@ def _migrations() -> Diagnosis:
 
 
 def _worker(now: datetime) -> Iterator[Diagnosis]:
-    alive = Worker.objects.filter(beat_at__gte=now - WORKER_SILENCE).count()
+    alive = Worker.objects.alive(now).count()
     if alive:
         yield _ok("worker", f"{alive} running")
         return

@@ -22,10 +22,10 @@ def expire_sessions(
 ) -> dict[str, int]:
     """Warn or end the sessions whose idle action is due; how many of which. Safe to run twice at
     once: each session is looked at again under its lock. One that fails is logged and left for the
-    next run."""
-    due = Session.objects.with_bot().filter(idle_due_at__lte=now).order_by("idle_due_at", "id")
+    next run. Those of the simulator go by clocks of their own (`chatbot.simulation.passing`)."""
+    due = Session.objects.with_bot().real().filter(idle_due_at__lte=now)
     counts = {"warned": 0, "ended": 0, "failed": 0}
-    for session in due.select_related("channel")[:limit]:
+    for session in due.select_related("channel").order_by("idle_due_at", "id")[:limit]:
         if is_dry_run:
             counts["warned" if is_to_be_warned(session, now) else "ended"] += 1
             continue

@@ -35,7 +35,6 @@ from users.permissions import person
 BODY_SHOWN = 20_000
 TEXT_SHOWN = 120
 TAIL_OF_SLUG = 6
-WORKER_SILENCE = timedelta(minutes=1)
 STATE_CHIPS = {
     FailedEventState.NEW: "warn",
     FailedEventState.DONE: "ok",
@@ -122,7 +121,7 @@ class FailedEventAdmin(LogAdmin):
     list_filter = [StateFilter, ChannelFilter, PartFilter, TypeFilter, SinceFilter]
     list_select_related = ["channel"]
     search_fields = ["error"]  # the box is shown; what it finds is the ledger's matter
-    search_help_text = _("Words of the error or the message, a number, an id, or a lead's name.")
+    search_help_text = _("Words of the error or the message, a number, an id, or a lead's name")
     heavy = ("body", "details", "history", "channel__credentials", "channel__settings")
     actions = ["process_again", "ignore_chosen", "take_up_chosen"]
     change_list_template = "admin/chatbot/failedevent/change_list.html"
@@ -385,16 +384,11 @@ def _progress(task_id: int) -> dict[str, Any]:
         "task": task,
         "progress": reprocess_jobs.progress_of(task),
         "is_running": is_running,
-        "is_stuck": is_running and not _is_worker_alive(),
+        "is_stuck": is_running and not Worker.objects.alive().exists(),  # door: if any
         "chip": chip,
         "label": label,
         "by": task.payload.get("by", ""),
     }
-
-
-def _is_worker_alive() -> bool:
-    since = timezone.now() - WORKER_SILENCE
-    return Worker.objects.filter(beat_at__gt=since).exists()  # door: says only whether one runs
 
 
 def _meant(wanted: dict[str, str]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,10 +13,19 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from chatbot.editor import exchange
+from chatbot.editor.exchange import BadFile
 from chatbot.engine.check import Surroundings
 from chatbot.engine.golden import play
 from chatbot.engine.nodes import FlowDocument, FlowError, parse_flow
-from chatbot.findings import Finding, check_document, golden_mismatch, not_json, unreadable
+from chatbot.findings import (
+    Finding,
+    check_document,
+    golden_mismatch,
+    golden_unreadable,
+    not_json,
+    unreadable,
+)
 from chatbot.flows_service import (
     DraftConflict,
     FlowRefused,
@@ -31,10 +39,10 @@ from chatbot.models import Flow, Trigger, TriggerKind
 
 SHIPPED_FOLDER = Path(__file__).parent / "flows"
 # What starts a shipped flow once it is installed; a flow that is not here is only published.
-SHIPPED_TRIGGERS = {
-    "atendimento": TriggerKind.CATCH_ALL,
-    "pesquisa": TriggerKind.TICKET_CLOSED,
-}
+# The survey is started by who resolves a ticket with it.
+SHIPPED_TRIGGERS = {"atendimento": TriggerKind.CATCH_ALL}
+
+SUFFIXES = (".json", ".yaml", ".yml")
 
 Json = dict[str, Any]
 
@@ -95,16 +103,21 @@ def check_files(paths: list[Path], *, with_site: bool = False) -> list[FlowFile]
 
 def read_file(path: Path) -> tuple[FlowDocument, list[Json]]:
     """The document of a flow file, and the golden conversations that stand beside it."""
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = exchange.parsed(path.read_bytes())
     if isinstance(content, Mapping) and "flow" in content:
-        return parse_flow(content["flow"]), list(content.get("golden", []))
+        golden = content.get("golden", [])
+        return parse_flow(content["flow"]), golden if isinstance(golden, list) else [golden]
     return parse_flow(content), []
+
+
+def flow_files_in(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.iterdir() if one.suffix in SUFFIXES)
 
 
 def _known_files(paths: list[Path]) -> dict[str, FlowDocument]:
     documents: dict[str, FlowDocument] = {}
     for path in paths:
-        with suppress(FlowError, ValueError):
+        with suppress(FlowError, BadFile):
             document, _golden = read_file(path)
             documents[document.slug] = document
     return documents
@@ -115,8 +128,8 @@ def _check_file(path: Path, around: Surroundings, known: Mapping[str, FlowDocume
         document, conversations = read_file(path)
     except FlowError as error:
         return FlowFile(path, unreadable(error))
-    except ValueError as error:
-        return FlowFile(path, [not_json(str(error))])
+    except BadFile as error:
+        return FlowFile(path, [not_json(error.message)])
     whole = with_subflows(document, known)
     findings = check_document(whole, around)
     if not any(finding.is_error for finding in findings):
@@ -126,10 +139,11 @@ def _check_file(path: Path, around: Surroundings, known: Mapping[str, FlowDocume
 
 def _hold(document: FlowDocument, conversation: Json) -> Finding | None:
     """What goes otherwise than the golden conversation says, if anything does."""
+    name = str(conversation.get("name", "")) if isinstance(conversation, dict) else ""
+    if not exchange.is_playable(document, conversation):
+        return golden_unreadable(name)
     mismatch = play(document, conversation).mismatch
-    if mismatch is None:
-        return None
-    return golden_mismatch(conversation.get("name", ""), mismatch)
+    return golden_mismatch(name, mismatch) if mismatch else None
 
 
 def _subflows_first(documents: Mapping[str, FlowDocument]) -> Iterator[FlowDocument]:
@@ -185,7 +199,7 @@ def _offer(flow: Flow, shipped: Json) -> Shipment:
 
 
 def _documents_of(flow: Flow) -> list[Json]:
-    versions = flow.versions.values_list("document", flat=True)
+    versions = flow.versions.published().values_list("document", flat=True)
     return [_without_subflows(document) for document in versions]
 
 

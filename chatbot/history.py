@@ -16,6 +16,7 @@ from chatbot.channels.inbound import EchoMessage, InboundMessage, Kind
 from chatbot.models import Direction, MessageLog
 from sessions_app.models import Channel, Session
 from sessions_app.services import lock_session
+from users.frozen import Frozen
 
 HISTORY_KINDS = frozenset({Kind.REACTION, Kind.REACTION_REMOVED, Kind.EDIT, Kind.REVOKE})
 REACTIONS = (Kind.REACTION, Kind.REACTION_REMOVED)
@@ -77,9 +78,17 @@ def catch_up(session: Session, message: MessageLog) -> list[str]:
 def catch_up_later(message: MessageLog) -> None:
     """The same for a message of ours whose provider id came after its row, outside of the lock of
     its session. One look by key when nothing waits in the conversation."""
-    waiting = Session.objects.filter(pk=message.session_id, flow_state__has_key=EARLY)
-    if waiting.exists():
+    if _WAITING.first(session=message.session_id) is not None:
         _catch_up_locked(message)
+
+
+_WAITING = Frozen(
+    lambda _shape, session: (
+        Session.objects.filter(pk=session, flow_state__has_key=EARLY)
+        .order_by()
+        .values_list("pk")[:1]
+    )
+)
 
 
 @transaction.atomic

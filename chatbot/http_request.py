@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
+from urllib3.exceptions import HTTPError  # while a body is read
+
+from chatbot import vault
 
 logger = logging.getLogger(__name__)
 
@@ -20,20 +23,34 @@ LARGEST_ANSWER = 1024 * 1024
 CONNECT_SECONDS = 3.0
 
 
+# Too many requests, and what says that the other side cannot at the moment.
+NOT_NOW = frozenset({429, 500, 502, 503, 504})
+
+
+class Unanswered(Exception):
+    """Nobody answered, or the other system cannot now."""
+
+
 class Refused(Exception):
     """The request is not made at all: its address is not allowed."""
 
 
-def run_request(payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def run_request(payload: dict[str, Any], *, may_wait: bool = False) -> tuple[str, dict[str, Any]]:
     """(route, values) of a `CallHttp`: "ok" with the mapped values of a 2xx JSON answer, else
     "error".
 
-    Never raises for what the address or the answer is. Redirects are not followed.
+    Never raises for what the address or the answer is, except Unanswered with `may_wait`: asking
+    again later may help. Redirects are not followed.
     """
     try:
         check_address(payload["url"])
-        answer = _call(payload)
-    except (Refused, requests.RequestException, ValueError) as error:
+        answer = _call(payload, vault.filled(payload.get("secret_headers") or {}))
+    except (Unanswered, requests.ConnectionError, requests.Timeout, HTTPError) as error:
+        logger.warning("an http passo got no answer: %s", type(error).__name__)
+        if may_wait:
+            raise Unanswered(type(error).__name__) from None
+        return ERROR, {}
+    except (Refused, vault.MissingSecret, requests.RequestException, ValueError) as error:
         logger.warning("an http passo failed: %s", type(error).__name__)
         return ERROR, {}
     mapping = payload.get("mapping") or {}
@@ -58,16 +75,19 @@ def check_address(url: str) -> None:
         raise Refused(parts.hostname)
 
 
-def _call(payload: dict[str, Any]) -> Any:
+def _call(payload: dict[str, Any], secret_headers: dict[str, str]) -> Any:
+    headers = {"Accept": "application/json", **payload.get("headers", {}), **secret_headers}
     with requests.request(
         payload["method"],
         payload["url"],
-        headers={"Accept": "application/json", **payload.get("headers", {})},
+        headers=headers,
         data=(payload.get("body") or "").encode(),
         timeout=(CONNECT_SECONDS, float(payload.get("timeout_seconds") or 10)),
         allow_redirects=False,
         stream=True,
     ) as response:
+        if response.status_code in NOT_NOW:
+            raise Unanswered(f"status {response.status_code}")
         if response.status_code // 100 != 2:  # noqa: PLR2004  # HTTP's class of success
             raise ValueError(f"status {response.status_code}")
         body = response.raw.read(LARGEST_ANSWER + 1, decode_content=True)

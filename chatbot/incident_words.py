@@ -24,6 +24,7 @@ LASTING = frozenset(
         IncidentKind.SILENCE,
         IncidentKind.WORKER,
         IncidentKind.CIRCUIT,
+        IncidentKind.LOG,
     }
 )
 
@@ -80,6 +81,8 @@ def _path(incident: Incident) -> str:
             status = "failed" if incident.kind == IncidentKind.FAILURES else "queued"
             url = reverse("admin:chatbot_messagelog_changelist")
             return f"{url}?status__exact={status}"
+        case IncidentKind.LOG:
+            return reverse("session_checks")
     if incident.channel_id is not None:
         return reverse("channel_test", args=[incident.channel_id])
     return reverse("admin:chatbot_incident_change", args=[incident.pk])
@@ -259,6 +262,22 @@ def _media(facts: Facts) -> Saying:
     )
 
 
+def _log(facts: Facts) -> Saying:
+    count = _count(facts, "count")
+    text = ngettext(
+        "%(count)d session is not what its log says.",
+        "%(count)d sessions are not what their logs say.",
+        count,
+    )
+    return (
+        text % {"count": count},
+        _(
+            "Open the verification and look at what differs. A session that differs goes on as it "
+            "is stored; somebody may have changed rows in the database by hand."
+        ),
+    )
+
+
 def _count(facts: Facts, name: str) -> int:
     value = facts.get(name)
     return value if isinstance(value, int) else 0
@@ -288,4 +307,5 @@ _SAYINGS: dict[IncidentKind, Callable[[Facts], Saying]] = {
     IncidentKind.UNKNOWN_NUMBER: _unknown_number,
     IncidentKind.WORKER: _worker,
     IncidentKind.MEDIA: _media,
+    IncidentKind.LOG: _log,
 }

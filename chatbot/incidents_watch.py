@@ -20,6 +20,7 @@ from chatbot.channels import UnknownKind, transport_for
 from chatbot.channels.base import OF_THE_CUSTOMER, Meaning, SendError
 from chatbot.channels.inbound import AccountNotice, Inbound
 from chatbot.incidents import close_incident, open_incident
+from chatbot.labels import STALE
 from chatbot.models import (
     Direction,
     Incident,
@@ -53,13 +54,12 @@ UNDER_WAY = timedelta(seconds=10)  # calls that were made when a refusal was rec
 RATE_OVER = timedelta(minutes=15)
 RATE_LEAST = 20  # messages: of fewer a share says nothing
 RATE_OPENS, RATE_CLOSES = 0.3, 0.15
-RATE_OURS = ("stale", "window_closed")  # failed by our own rules, whatever the provider does
+RATE_OURS = (STALE, "window_closed")  # failed by our own rules, whatever the provider does
 QUEUE_LATE, QUEUE_WELL = timedelta(minutes=5), timedelta(minutes=2)
 QUEUE_READ = 1_000
 SIGNATURES_QUIET = timedelta(minutes=30)
 ERRORS_QUIET = timedelta(hours=1)
 DETAIL_LENGTH = 300
-WORKER_SILENCE = timedelta(minutes=1)
 
 
 # --- From time to time -------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def note_test(channel: Channel, proven: Iterable[Meaning], *, now: datetime) -> 
 
 
 def has_worker(now: datetime) -> bool:
-    return Worker.objects.filter(beat_at__gte=now - WORKER_SILENCE).exists()
+    return Worker.objects.alive(now).exists()
 
 
 def _kind_of(error: SendError) -> IncidentKind | None:

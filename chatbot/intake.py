@@ -48,7 +48,6 @@ from chatbot.statuses import apply_early, apply_status
 from leads.models import LeadSource, Scheme
 from leads.phones import canonical_phone
 from leads.services import (
-    having,
     known_lead,
     learn_addresses,
     link_identities,
@@ -271,7 +270,7 @@ def _add_echo(
     channel: Channel, item: EchoMessage, *, at: datetime, now: datetime, is_edit: bool = False
 ) -> str:
     addresses = scoped(item.to.addresses, channel)
-    lock_live_sessions_of(having(addresses), channel_id=channel.pk)  # before the lead is read
+    lock_live_sessions_of(addresses, channel_id=channel.pk)  # before the lead is read
     resolved = resolve_lead(addresses=addresses, name=item.to.name, source=LeadSource.MANUAL, at=at)
     session = open_session(lead=resolved.lead, channel=channel, identity=resolved.identity, at=at)
     if _is_ours(session, item):
@@ -334,7 +333,7 @@ def _change_identity(channel: Channel, item: IdentityChange, *, now: datetime) -
     never heard of."""
     at = min(item.at or now, now)
     old, new = scoped(item.old.addresses, channel), scoped(item.new, channel)
-    sessions = lock_live_sessions_of(having([*old, *new]), channel_id=channel.pk)
+    sessions = lock_live_sessions_of([*old, *new], channel_id=channel.pk)
     lead = known_lead(old) or known_lead(new)
     if lead is None:
         return keep_ignored(item, channel, "changed address of somebody whom we do not know")

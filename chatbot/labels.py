@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -61,6 +63,11 @@ def why_failed(message: MessageLog, channel_kind: str) -> str:
     return f"{said.sentence} ({message.error_code})"
 
 
+DISCARDED = "discarded"  # of a message that failed: who has set it aside, in the row's payload
+
+PROVIDER_AWAY = "provider_away"  # of a message to somebody in the simulator
+STALE = "stale"  # the error code of an answer of the bot that waited too long to be of use
+
 # The provider's word for a message template that it holds back for now; kept in the row's payload.
 PACING = "pacing"
 PACING_LABELS: dict[str, Promise] = {
@@ -69,9 +76,10 @@ PACING_LABELS: dict[str, Promise] = {
 }
 
 
-def pacing_of(message: MessageLog) -> str:
-    """Why an accepted message has not gone out yet; empty for one that goes at once."""
-    return str(PACING_LABELS.get(str(message.payload.get(PACING, "")), ""))
+def pacing_of(payload: dict[str, Any]) -> str:
+    """Why an accepted message with this payload has not gone out yet; empty for one that goes at
+    once."""
+    return str(PACING_LABELS.get(str(payload[PACING]), "")) if PACING in payload else ""
 
 
 # What a step's trace holds as codes. What is not here is an id, a label or a word of the flow.
@@ -100,6 +108,17 @@ EXIT_LABELS: dict[str, Promise] = {
     "return": _("back from the sub-flow"),
     "trouble": _("given up"),
 }
+
+
+TEMPLATE_CATEGORIES: dict[str, Promise] = {
+    "MARKETING": _("marketing"),
+    "UTILITY": _("utility"),
+    "AUTHENTICATION": _("authentication"),
+}
+
+
+def template_category(code: str) -> str:
+    return str(TEMPLATE_CATEGORIES.get(code.upper(), code))
 
 
 def preview_label(kind: str) -> str:

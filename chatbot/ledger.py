@@ -20,11 +20,11 @@ from chatbot.cleaning import clean_text
 from chatbot.labels import KIND_LABELS
 from chatbot.models import FailedEvent, FailedEventState, MessageStatus
 from chatbot.reprocessing import add_to_history
+from users.digits import whole
 from users.errors import DomainError
 
 NO_CHANNEL = "none"
 NOTICE, UNUSABLE = "AccountNotice", "Unusable"
-DIGITS_OF_KEY = 18
 TAIL = 4  # of an address as much is shown in lists
 HIDDEN_FIELDS = {"raw", "addresses"}
 
@@ -158,8 +158,8 @@ def _in_state(events: QuerySet[FailedEvent], value: str) -> QuerySet[FailedEvent
 def _on_channel(events: QuerySet[FailedEvent], value: str) -> QuerySet[FailedEvent]:
     if value == NO_CHANNEL:
         return events.filter(channel=None)
-    is_key = value.isascii() and value.isdigit() and len(value) <= DIGITS_OF_KEY
-    return events.filter(channel=int(value)) if is_key else events.none()
+    key = whole(value)
+    return events.none() if key is None else events.filter(channel=key)
 
 
 def _of_part(events: QuerySet[FailedEvent], value: str) -> QuerySet[FailedEvent]:

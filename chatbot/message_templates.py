@@ -33,6 +33,7 @@ from chatbot.template_tasks import request_sync
 from leads.models import Lead
 from leads.services import opt_out
 from sessions_app.models import Channel
+from users import audit
 from users.errors import DomainError
 
 logger = logging.getLogger(__name__)
@@ -281,11 +282,13 @@ def save_draft(  # noqa: PLR0913  # keyword-only
     }
     if template is not None:
         mine = MessageTemplate.objects.filter(pk=template.pk, status__in=EDITABLE)
+        before = {"category": template.category, "components": template.components}
         if not mine.update(**written, **{"status": TemplateStatus.DRAFT}):
             raise TemplateRefused(
                 _("The template cannot be changed now: WhatsApp is looking at it or uses it."),
                 code="not_editable",
             )
+        audit.changed(template, before, {"category": category, "components": components})
         template.refresh_from_db()
         return template
     if MessageTemplate.objects.usable_on(channel).filter(name=name, language=language).exists():

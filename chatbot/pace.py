@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from time import sleep
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from chatbot.incidents import close_incident, open_incident
 from chatbot.models import IncidentKind, SendPace
 from sessions_app.models import Channel
+from users.frozen import Frozen, save
 
 HORIZON = timedelta(seconds=0.5)  # no slot is handed out further ahead: a worker may die with it
 LATE = timedelta(seconds=0.1)  # a slot that was missed by more is lost: no catching up
@@ -56,7 +57,7 @@ def reserve(channel: Channel, *, wanted: int, now: datetime) -> list[Slot]:
             return []
         count = min(wanted, 1 + int((now + HORIZON - first) / step))
         pace.next_at = first + count * step
-        pace.save(update_fields=["next_at"])
+        save(pace, ["next_at"])
     return [Slot(first + number * step, pace.troubles) for number in range(count)]
 
 
@@ -90,11 +91,11 @@ def wait_almost(channel: Channel, slot: Slot | None) -> Slot:
     return slot
 
 
-def may_send(now: datetime, *, to_channel: str = "channel") -> Q:
-    """The condition that a row's channel has a slot to give: neither paused nor held back."""
+def may_send(now: datetime, soon: datetime, *, to_channel: str = "channel") -> Q:
+    """The condition that a row's channel has a slot to give: neither paused nor held back. `soon`
+    is HORIZON after `now`."""
     return ~Q(**{f"{to_channel}__paused_until__gt": now}) & (
-        Q(**{f"{to_channel}__pace": None})
-        | Q(**{f"{to_channel}__pace__next_at__lte": now + HORIZON})
+        Q(**{f"{to_channel}__pace": None}) | Q(**{f"{to_channel}__pace__next_at__lte": soon})
     )
 
 
@@ -167,15 +168,22 @@ def note_success(channel: Channel, slot: Slot | None, *, now: datetime) -> bool:
 
 
 def _locked(channel: Channel, now: datetime) -> SendPace:
-    rows = SendPace.objects.select_for_update(no_key=True, of=("self",)).filter(channel=channel)
-    pace = rows.first()
+    pace: SendPace | None = _LOCKED.first(channel=channel.pk)
     if pace is not None:
         return pace
     try:
         with transaction.atomic():
             return SendPace.objects.create(channel=channel, next_at=now)
     except IntegrityError:
-        return rows.get()
+        return _rows(channel.pk).get()
+
+
+def _rows(channel_id: int) -> QuerySet[SendPace]:
+    locked = SendPace.objects.select_for_update(no_key=True, of=("self",))
+    return locked.filter(channel=channel_id)
+
+
+_LOCKED = Frozen(lambda _shape, channel: _rows(channel))
 
 
 def _step(pace: SendPace, channel: Channel, now: datetime) -> float:

@@ -21,7 +21,7 @@ from chatbot.models import Author, Direction, FailedEvent, FailedEventState, Mes
 from chatbot.turn import RESUME, Turn
 from sessions_app.models import Channel, Owner, Session
 from sessions_app.services import lock_session
-from tickets.services import Next, close_ticket, open_ticket_of
+from tickets.services import NO_CASE, Next, close_ticket, open_ticket_of
 
 logger = logging.getLogger(__name__)
 
@@ -203,8 +203,15 @@ def _run_missing_step(event: FailedEvent, row: MessageLog, this: Try) -> None:
     turn = Turn(session, now=this.now)
     ticket = open_ticket_of(session)
     if ticket is not None:
-        then = Next.BOT
-        close_ticket(ticket, actor=None, then=then, entry=RESUME, session=session, at=this.now)
+        close_ticket(
+            ticket,
+            actor=None,
+            then=Next.BOT,
+            entry=RESUME,
+            why=NO_CASE,
+            session=session,
+            at=this.now,
+        )
         turn.revive()
     turn.hear(item, at=min(item.at or this.now, this.now))
     turn.save([])

@@ -11,9 +11,21 @@ from django.utils.translation import gettext as _
 
 from chatbot import message_templates
 from chatbot.message_templates import Refusal
-from sessions_app.models import Session
+from sessions_app.models import Owner, Session
+from tickets.queue_promise import PAUSE
 
 TEMPLATE = "template"
+QUEUED = "queued"  # how the names of the sentences about a place in the queue begin
+
+
+def is_out_of_date(
+    payload: Mapping[str, Any], session: Session, *, said_at: datetime, at: datetime
+) -> bool:
+    """Is this a place in the queue that must not be told any more, because somebody has taken the
+    ticket or the message has waited for too long?"""
+    if not str(payload.get("sentence", "")).startswith(QUEUED):
+        return False
+    return session.owner != Owner.QUEUE or at - said_at > PAUSE
 
 
 def why_not(

@@ -17,6 +17,20 @@ SENTENCES = {
         "Se mudar de ideia, escreva “quero receber”. Para falar com a gente, é só escrever."
     ),
     "opted_in": ("Pronto, você voltou a receber nossas ofertas. Para parar, escreva “parar”."),
+    "silent": (
+        "Ainda estamos esperando a sua resposta. "
+        "Se não precisar de mais nada, este atendimento será encerrado em breve."
+    ),
+    "reopened": "Recebi a sua mensagem e reabri o seu atendimento. A equipe responde por aqui.",
+    "reopened_closed": (
+        "Recebi a sua mensagem e reabri o seu atendimento. "
+        "A equipe está fora do horário agora e responde por aqui assim que voltar."
+    ),
+    "queued": "Você é o {{ position }}º da fila. A equipe responde por aqui.",
+    "queued_about": "Você é o {{ position }}º da fila. Previsão: cerca de {{ wait }}.",
+    "queued_between": (
+        "Você é o {{ position }}º da fila. Previsão: entre {{ shortest }} e {{ longest }}."
+    ),
     "too_big": "O arquivo passou do tamanho que o WhatsApp entrega. Pode enviar um menor?",
 }
 

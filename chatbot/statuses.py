@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from pydantic import TypeAdapter
 
 from chatbot import history, metrics
@@ -25,6 +25,7 @@ from chatbot.consequences import follow, stops_channel
 from chatbot.models import STATUS_RANK, Direction, EarlyStatus, MessageLog, MessageStatus
 from chatbot.other_form import OTHER_FORM, learn_form, untried_form
 from sessions_app.models import Channel
+from users.frozen import Frozen
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ _TIMES = {
 }
 UNDER_WAY = frozenset({MessageStatus.SENDING, MessageStatus.SENT})
 ARRIVED = frozenset({MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.PLAYED})
-_OURS = re.compile(r"m([0-9]{1,18})")
+_OURS = re.compile(r"m([0-9]{1,18})(?:\.([0-9]{1,6}))?")  # MessageLog.callback_data
 _STORED = TypeAdapter(StatusUpdate)
 
 
@@ -105,9 +106,9 @@ def apply_early(channel: Channel, provider_id: str, *, now: datetime) -> int:
     """
     if not provider_id:
         return 0
-    waiting = EarlyStatus.objects.filter(channel=channel, provider_id=provider_id)
-    if not waiting.exists():
+    if _WAITING.first(channel=channel.pk, provider_id=provider_id) is None:
         return 0
+    waiting = EarlyStatus.objects.filter(channel=channel, provider_id=provider_id)
     with transaction.atomic():
         found = list(waiting.select_for_update(of=("self",)).order_by("id"))
         row = _row_with(channel, provider_id)
@@ -120,6 +121,15 @@ def apply_early(channel: Channel, provider_id: str, *, now: datetime) -> int:
         waiting.filter(pk__in=[early.pk for early in found]).delete()
     metrics.EARLY_STATUSES.labels("applied").inc(len(found))
     return len(found)
+
+
+_WAITING = Frozen(
+    lambda _shape, channel, provider_id: (
+        EarlyStatus.objects.filter(channel=channel, provider_id=provider_id)
+        .order_by()
+        .values_list("pk")[:1]
+    )
+)
 
 
 def settle_early_statuses(*, now: datetime) -> int:
@@ -163,7 +173,7 @@ def _move(channel: Channel, row: MessageLog, item: StatusUpdate, *, now: datetim
     at = item.at or now
     if status == MessageStatus.FAILED and _send_again(channel, row, item, now=now):
         return True
-    rows = MessageLog.objects.filter(pk=row.pk)
+    rows = _same_call(row)
     for name in _TIMES[status]:
         rows.filter(**{f"{name}__isnull": True}).update(**{name: at})
     if item.pricing:
@@ -174,6 +184,13 @@ def _move(channel: Channel, row: MessageLog, item: StatusUpdate, *, now: datetim
     if status in ARRIVED:
         learn_form(row)
     return False
+
+
+def _same_call(row: MessageLog) -> QuerySet[MessageLog]:
+    """The row as long as the call that `row` was read with is its last: another process may have
+    put it back into the outbox meanwhile, or have begun the next try."""
+    rows = MessageLog.objects.filter(pk=row.pk, attempts=row.attempts)
+    return rows.exclude(status=MessageStatus.QUEUED)
 
 
 def _row_of(channel: Channel, item: StatusUpdate) -> MessageLog | None:
@@ -189,9 +206,14 @@ def _row_of(channel: Channel, item: StatusUpdate) -> MessageLog | None:
     if row is None or row.provider_id == item.provider_id:
         return row
     # A queued row has no call of its own yet: the status is about an earlier try, which failed.
-    if row.provider_id or row.status == MessageStatus.QUEUED:
+    if row.provider_id or row.status == MessageStatus.QUEUED or not _is_of_this_try(row, match[2]):
         raise _EarlierTry
     return row
+
+
+def _is_of_this_try(row: MessageLog, number: str | None) -> bool:
+    """Statuses may be told again at any time, so also while the next try is under way."""
+    return number is None or int(number) == row.attempts
 
 
 def _row_with(channel: Channel, provider_id: str) -> MessageLog | None:
@@ -238,16 +260,18 @@ def _send_again(channel: Channel, row: MessageLog, item: StatusUpdate, *, now: d
     elif not (error.retryable or stops_channel(error)) or row.attempts >= error.max_tries:
         return False
     logger.warning("message %s failed with %s after sending: again later", row.pk, item.error_code)
-    again = MessageLog.objects.filter(
-        pk=row.pk, status__in=UNDER_WAY
-    ).update(
-        status=MessageStatus.QUEUED,  # writer: guarded by the status above
-        run_at=now + delay,
-        locked_until=None,
-        provider_id="",
-        sent_at=None,
-        payload=payload,
-        error_code=item.error_code[:40],
-        error_detail=item.error_detail[:500],
+    again = (
+        _same_call(row)
+        .filter(status__in=UNDER_WAY)
+        .update(
+            status=MessageStatus.QUEUED,  # writer: guarded by the status above
+            run_at=now + delay,
+            locked_until=None,
+            provider_id="",
+            sent_at=None,
+            payload=payload,
+            error_code=item.error_code[:40],
+            error_detail=item.error_detail[:500],
+        )
     )
     return again == 1

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from chatbot import conversation, media, reprocess_jobs, template_sync
@@ -17,9 +17,12 @@ from chatbot.apply import run_handler
 from chatbot.channels import transport_for
 from chatbot.channels.base import SendError
 from chatbot.engine.effects import RunHandler
-from chatbot.http_request import ERROR, run_request
+from chatbot.http_request import ERROR, Unanswered, run_request
 from chatbot.leases import claim, free
 from chatbot.models import Task, TaskKind, TaskStatus
+from chatbot.publishing import moves
+from chatbot.replays import jobs as replays
+from chatbot.replays import session_checks
 from sessions_app.models import Session
 
 logger = logging.getLogger(__name__)
@@ -28,13 +31,30 @@ TRIES = 5
 LEASE = timedelta(seconds=120)  # longer than the longest request of an http passo
 # What takes longer than that: a download, a look of the scanner, and storing the file.
 EXTRA_LEASE = {TaskKind.MEDIA: timedelta(minutes=3)}
+FLOWS_WAIT_FOR = frozenset({TaskKind.WAIT, TaskKind.HTTP, TaskKind.HANDLER})
 ASKS_NOBODY = frozenset({TaskKind.MARK_READ, TaskKind.MEDIA})  # no flow waits for these
+# Work of many parts, done in slices: each call goes on where the last one stopped.
+SLICES: dict[str, Callable[[Task], tuple[TaskStatus, str]]] = {
+    TaskKind.REPROCESS: reprocess_jobs.go_on,
+    TaskKind.REPLAY: replays.go_on,
+    TaskKind.VERIFY: session_checks.go_on,
+    TaskKind.MOVE: moves.go_on,
+}
+# Whoever looks at the job is told that it has failed.
+JOBS: dict[str, Callable[..., None]] = {
+    TaskKind.REPLAY: replays.give_up,
+    TaskKind.VERIFY: session_checks.give_up,
+}
 
 
 def due(now: datetime) -> QuerySet[Task]:
+    """What flows of the simulator wait for is left out: it is due by each person's own clock
+    (`chatbot.simulation.passing`)."""
+    simulated = Session.objects.filter(is_simulated=True, pk=OuterRef("session"))
     return (
         Task.objects.filter(status=TaskStatus.PENDING, run_at__lte=now)
         .filter(free(now))
+        .exclude(Exists(simulated), kind__in=FLOWS_WAIT_FOR)
         .order_by("run_at", "id")
     )
 
@@ -81,7 +101,9 @@ def run_task(task: Task) -> str:
         done = {"locked_until": None, "error": error[:500], "done_at": now}
         with transaction.atomic():
             mine.update(status=status, **done)  # writer: tasks belong to this module
-            if status == TaskStatus.FAILED and task.kind not in ASKS_NOBODY:
+            if status == TaskStatus.FAILED and task.kind in JOBS:
+                JOBS[task.kind](task, error=error, now=now)
+            elif status == TaskStatus.FAILED and task.kind not in ASKS_NOBODY:
                 conversation.give_up(task, now=now)
     return status
 
@@ -108,15 +130,40 @@ def _run(task: Task) -> tuple[TaskStatus, str]:  # noqa: PLR0911  # one a kind
             return _fetch(task)
         case TaskKind.WAIT:
             return _resume(task)
-        case TaskKind.HTTP:
-            return _resume(task, **_result_of(task, lambda: run_request(task.payload)))
-        case TaskKind.HANDLER:
-            return _resume(task, **_result_of(task, lambda: _run_handler(task)))
-        case TaskKind.REPROCESS:
-            return reprocess_jobs.go_on(task)
+        case TaskKind.HTTP | TaskKind.HANDLER:
+            return _ask(task)
         case TaskKind.TEMPLATES:
             return template_sync.run(task)
+        case kind if kind in SLICES:
+            return SLICES[kind](task)
     return TaskStatus.FAILED, f"nobody runs tasks of kind {task.kind}"
+
+
+def _ask(task: Task) -> tuple[TaskStatus, str]:
+    """A request that nobody answers is made again as often as its passo says, ever later."""
+    if task.kind == TaskKind.HTTP and task.attempts <= int(task.payload.get("retries", 0)):
+        try:
+            _result_of(task, lambda: run_request(task.payload, may_wait=True))
+        except Unanswered as nothing:
+            return TaskStatus.PENDING, str(nothing)
+    return _resume(task, **answer_of(task, now=timezone.now()))
+
+
+def answer_of(task: Task, *, now: datetime) -> dict[str, Any]:
+    """The route and values of an http passo or of a handler, asked for with no transaction open."""
+    if task.kind == TaskKind.HTTP:
+        return _result_of(task, lambda: run_request(task.payload))
+    return _result_of(task, lambda: _run_handler(task, now=now))
+
+
+def answer(task: Task, *, now: datetime, **result: Any) -> bool:
+    """Let the session of a claimed task go on at `now` with what it waits for; False when it does
+    not wait any more. For whoever keeps another clock than the worker."""
+    taken = conversation.resume(task, now=now, **result)
+    status = TaskStatus.DONE if taken else TaskStatus.DROPPED
+    mine = Task.objects.filter(pk=task.pk, status=TaskStatus.PENDING)
+    mine.update(status=status, locked_until=None, done_at=now)  # writer: tasks belong here
+    return taken
 
 
 def _result_of(task: Task, work: Callable[[], tuple[str, dict[str, Any]]]) -> dict[str, Any]:
@@ -129,14 +176,14 @@ def _result_of(task: Task, work: Callable[[], tuple[str, dict[str, Any]]]) -> di
     return result
 
 
-def _run_handler(task: Task) -> tuple[str, dict[str, Any]]:
+def _run_handler(task: Task, *, now: datetime) -> tuple[str, dict[str, Any]]:
     """A slow handler runs without the session lock: what it reads may have changed when it answers,
     which is why its answer is only taken while the run still waits for it."""
     session = Session.objects.select_related("lead", "channel").filter(tasks=task).first()
     if session is None:
         return ERROR, {}
     call = RunHandler.model_validate(task.payload)
-    return run_handler(call, session=session, at=timezone.now())
+    return run_handler(call, session=session, at=now)
 
 
 def _resume(task: Task, **result: Any) -> tuple[TaskStatus, str]:
@@ -146,7 +193,14 @@ def _resume(task: Task, **result: Any) -> tuple[TaskStatus, str]:
 
 def _mark_read(task: Task) -> tuple[TaskStatus, str]:
     session = Session.objects.select_related("channel").get(tasks=task)
-    transport_for(session.channel).mark_read(task.payload["provider_id"])
+    transport, message = transport_for(session.channel), task.payload["provider_id"]
+    if not task.payload.get("is_writing"):
+        transport.mark_read(message)
+        return TaskStatus.DONE, ""
+    try:
+        transport.mark_read(message, is_writing=True)
+    except SendError as failure:  # soon the answer itself is there
+        return TaskStatus.DROPPED, str(failure)
     return TaskStatus.DONE, ""
 
 

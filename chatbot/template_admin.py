@@ -25,11 +25,12 @@ from django.views.decorators.http import require_POST
 from chatbot import message_templates, template_sync, template_tasks
 from chatbot.channels import transport_class
 from chatbot.flows_service import flows_with_template
+from chatbot.labels import template_category
 from chatbot.models import MessageTemplate, TemplateStatus
-from chatbot.template_forms import TemplateForm
+from chatbot.template_forms import LANGUAGES, TemplateForm
 from chatbot.template_parts import preview_of
 from sessions_app.models import Channel, ChannelKind
-from users.console import VisibleModelAdmin
+from users.console import VisibleModelAdmin, code_filter
 from users.errors import DomainError
 from users.permissions import person
 
@@ -47,11 +48,6 @@ QUALITIES: dict[str, tuple[str, Promise]] = {
     "RED": ("danger", _("low")),
     "UNKNOWN": ("", _("not known yet")),
 }
-CATEGORIES = {
-    "MARKETING": _("marketing"),
-    "UTILITY": _("utility"),
-    "AUTHENTICATION": _("authentication"),
-}
 REASONS = {
     "ABUSIVE_CONTENT": _("WhatsApp found the content abusive."),
     "INVALID_FORMAT": _("The format is not valid: variables, spaces, or examples."),
@@ -66,6 +62,14 @@ REASONS = {
 }
 
 
+def _language(code: str) -> str:
+    return str(dict(LANGUAGES).get(code, code))
+
+
+def _quality(code: str) -> str:
+    return str(QUALITIES[code][1]) if code in QUALITIES else code
+
+
 class MessageTemplateAdmin(VisibleModelAdmin):
     """Everybody may look at what can be sent; admins write, submit, delete and synchronise."""
 
@@ -74,9 +78,9 @@ class MessageTemplateAdmin(VisibleModelAdmin):
     list_filter = [
         "status",
         ("channel", admin.RelatedOnlyFieldListFilter),
-        "language",
-        "category",
-        "quality",
+        ("language", code_filter(_language)),
+        ("category", code_filter(template_category)),
+        ("quality", code_filter(_quality)),
     ]
     list_select_related = ["channel"]
     list_per_page = 50
@@ -88,7 +92,7 @@ class MessageTemplateAdmin(VisibleModelAdmin):
 
     @admin.display(description=_("category"), ordering="category")
     def category_told(self, template: MessageTemplate) -> str:
-        return str(CATEGORIES.get(template.category, template.category or "–"))
+        return template_category(template.category) or "–"
 
     @admin.display(description=_("status"), ordering="status")
     def state(self, template: MessageTemplate) -> SafeString:
@@ -253,9 +257,7 @@ class MessageTemplateAdmin(VisibleModelAdmin):
             "state": self.state(template),
             "quality": self.quality_told(template),
             "category": self.category_told(template),
-            "previous_category": CATEGORIES.get(
-                template.previous_category, template.previous_category
-            ),
+            "previous_category": template_category(template.previous_category),
             "reason": reason,
             "preview": preview_of(parts, {one.key: one.example for one in parts.variables}),
             "variables": [

@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.translation import gettext as _
 
+from chatbot.labels import template_category
 from chatbot.message_templates import label_of, usable_on, why_not_sendable
 from chatbot.models import MessageTemplate
-from chatbot.template_parts import Piece, Preview, pieces, preview_of
+from chatbot.template_parts import Parts, Piece, Preview, Variable, pieces, preview_of
 from sessions_app.models import Session
 
 MOST = 60  # templates offered; who has more searches the list
@@ -23,6 +25,8 @@ FIRST_NAMES = frozenset({"nome", "name", "primeiro_nome", "first_name"})
 class Choice:
     template: MessageTemplate
     body: tuple[Piece, ...]
+    category: str = ""
+    buttons: int = 0
     refusal: str = ""
 
 
@@ -71,7 +75,7 @@ def fill(
     fields = tuple(
         Field(
             f"{VALUE}{one.key}",
-            label_of(one.key, parts),
+            _label(one, parts),
             typed[one.key],
             one.is_needed,
             one.example,
@@ -79,6 +83,12 @@ def fill(
         for one in parts.variables
     )
     return Chosen(template, fields, preview_of(parts, typed))
+
+
+def _label(one: Variable, parts: Parts) -> str:
+    if one.where == "body":
+        return _("variable %(name)s") % {"name": one.name}
+    return label_of(one.key, parts)
 
 
 def values_in(form: QueryDict) -> dict[str, str]:
@@ -90,8 +100,14 @@ def values_in(form: QueryDict) -> dict[str, str]:
 
 def _choice(row: MessageTemplate, session: Session, *, at: datetime) -> Choice:
     refusal = why_not_sendable(row, lead=session.lead, now=at)
-    shown = tuple(pieces(row.parts.body, {}))
-    return Choice(row, shown, refusal.sentence if refusal else "")
+    parts = row.parts
+    return Choice(
+        row,
+        tuple(pieces(parts.body, {})),
+        category=template_category(row.category),
+        buttons=len(parts.buttons),
+        refusal=refusal.sentence if refusal else "",
+    )
 
 
 def _known(session: Session) -> dict[str, Any]:

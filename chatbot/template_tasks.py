@@ -45,8 +45,13 @@ def sync_templates_due(*, now: datetime) -> int:
 
 
 def last_trouble() -> list[str]:
-    """Why the last run of an account failed, for those that did."""
-    return [one["error"] for one in _payloads() if one["error"]]
+    """Why the last run of an account failed, for those that did: in words, with the code last."""
+    return [_in_words(one) for one in _payloads() if one["error"]]
+
+
+def _in_words(payload: dict[str, Any]) -> str:
+    code, _colon, detail = payload["error"].partition(": ")
+    return f"{transport_class(payload['kind']).explain(code, detail).sentence} ({code})"
 
 
 @transaction.atomic

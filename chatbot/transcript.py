@@ -1,188 +1,270 @@
-"""What was said in a conversation, made ready for a page: bubbles with options, media, quotes and
-delivery. Reads a bounded number of rows, whatever the length of the conversation."""
+"""What was said in a conversation, with the team's notes and what happened between, ready for a
+page. Reads a bounded number of rows, whatever the length of the conversation."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import Any
-from zlib import crc32
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
-from django.conf import settings
-from django.db.models import F, Q, QuerySet
-from django.template.defaultfilters import filesizeformat
+from django.db.models import F, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
-from chatbot.channels.explanation import DECIDED_HERE
-from chatbot.channels.inbound import Kind
-from chatbot.file_names import safe_name
-from chatbot.file_types import SHOWN_TYPES
-from chatbot.intake import names_too_big
-from chatbot.labels import PREVIEW_LABELS, pacing_of, why_failed
-from chatbot.media import error_code, may_fetch_again
-from chatbot.models import Author, Direction, Media, MediaStatus, MessageLog, MessageStatus
+from chatbot.models import Direction, MessageLog
+from chatbot.transcript_bubbles import (
+    REMARKS,
+    Bubble,
+    Delivery,
+    bubbles_of,
+    chosen_in,
+    delivery_of,
+    is_remark,
+    mark_of,
+)
+from chatbot.transcript_notices import Event, Note, beginning_of, events_of, note_of, turns_of
 from sessions_app.models import Session
+from tickets.models import InternalNote, Ticket, TicketEvent
+from users.digits import whole
+from users.frozen import Frozen
+from users.models import User
+from users.permissions import ticket_scope
 
-PAGE = 50  # rows of one reading
-RECENT = 20  # rows whose delivery is looked at again by each poll
-PREVIEW = 90  # characters of a quoted message
+PAGE = 50  # messages of one reading
+NOTICES = 100  # notes, and events, of one reading
+LONGEST_MARKS = 2000  # characters
+RECENT = 20  # messages that each poll looks at again
+# What a reply brings about (the claim of its ticket) is logged just after it, and stands before it.
+BY_A_REPLY = timedelta(seconds=3)
+BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
-MEDIA_KINDS = {
-    Kind.IMAGE,
-    Kind.AUDIO,
-    Kind.VOICE,
-    Kind.VIDEO,
-    Kind.DOCUMENT,
-    Kind.STICKER,
-}
-REMARKS = {
-    Kind.REACTION,
-    Kind.REACTION_REMOVED,
-    Kind.EDIT,
-    Kind.REVOKE,
-    Kind.SYSTEM,
-}
-CHOICES = {Kind.BUTTON_REPLY, Kind.LIST_REPLY}
+
+Moment = Bubble | Note | Event
 
 
 @dataclass(frozen=True)
-class Offer:
-    """One option of a message with buttons or a list."""
+class Shown:
+    """What a page shows already. `marks`: of recent messages, by id; None: nobody says."""
 
-    id: str
-    title: str
-    description: str = ""
-    is_chosen: bool = False
-
-
-@dataclass(frozen=True)
-class Attachment:
-    """A file of a message. `view` says how it is shown: picture, sticker, sound, video or document;
-    `pk` is None when nothing of it is kept. `reason`: why there is no file, in words."""
-
-    name: str
-    view: str = "document"
-    pk: int | None = None
-    size: int | None = None
-    type_label: str = ""
-    is_stored: bool = False
-    is_expected: bool = False
-    is_blocked: bool = False
-    has_thumbnail: bool = False
-    reason: str = ""
-    may_fetch_again: bool = False
-
-    @property
-    def poll_seconds(self) -> int:
-        """A file that comes at once is asked about often, one that is tried later is not."""
-        return 30 if self.reason else 3
-
-
-@dataclass(frozen=True)
-class Place:
-    latitude: float
-    longitude: float
-    name: str = ""
-    address: str = ""
-
-    @property
-    def geo_url(self) -> str:
-        return f"https://www.openstreetmap.org/?mlat={self.latitude}&mlon={self.longitude}#map=16/{self.latitude}/{self.longitude}"
-
-
-@dataclass(frozen=True)
-class Quote:
-    pk: int
-    by: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """How far a message of ours has come, as an icon and in words."""
-
-    pk: int
-    status: str
-    icon: str
-    label: str
-    reason: str = ""
-    detail: str = ""  # the provider's own words, for admins
-
-
-@dataclass(frozen=True)
-class Bubble:
-    pk: int
-    author: str  # customer, bot, attendant, system
-    by: str
-    kind: str
-    text: str
-    at: datetime
-    day: date | None = None  # set on the first of a day
-    is_continued: bool = False
-    offers: tuple[Offer, ...] = ()
-    list_button: str = ""
-    header: str = ""
-    footer: str = ""
-    chosen_from: str = ""  # buttons or list, when the customer tapped
-    attachments: tuple[Attachment, ...] = ()
-    place: Place | None = None
-    contacts: tuple[str, ...] = ()
-    quote: Quote | None = None
-    reaction: str = ""
-    delivery: Delivery | None = None
-    is_remark: bool = False
-    is_edited: bool = False
-    is_revoked: bool = False
-    may_go_again: bool = False  # it failed, and nobody has sent it once more
-    flow_log_id: int | None = None
-
-    @property
-    def is_inbound(self) -> bool:
-        return self.author == Author.CUSTOMER
+    message: int = 0
+    note: int = 0
+    event: int = 0
+    marks: dict[int, str] | None = None
 
 
 @dataclass(frozen=True)
 class Transcript:
-    bubbles: tuple[Bubble, ...] = ()
-    has_earlier: bool = False
-    last_id: int = 0
-    deliveries: tuple[Delivery, ...] = field(default=())
+    """`earlier` names where the messages before begin: a session, and an id in it if it is the same
+    one. `changed` are messages that the page shows and that look different now, `moved` those that
+    have only come further."""
+
+    moments: tuple[Moment, ...] = ()
+    earlier: tuple[int, int | None] | None = None
+    shown: Shown = Shown()
+    changed: tuple[Bubble, ...] = ()
+    moved: tuple[Delivery, ...] = ()
 
     @property
-    def first_id(self) -> int:
-        return self.bubbles[0].pk if self.bubbles else 0
+    def bubbles(self) -> tuple[Bubble, ...]:
+        return tuple(one for one in self.moments if isinstance(one, Bubble))
 
     @property
-    def known_deliveries(self) -> tuple[Delivery, ...]:
-        """Of recent messages that are not among the bubbles: a page that polls has them already."""
-        new = {bubble.pk for bubble in self.bubbles}
-        return tuple(one for one in self.deliveries if one.pk not in new)
+    def has_earlier(self) -> bool:
+        return self.earlier is not None
 
     @property
-    def digest(self) -> str:
-        """Changes when the delivery of one of the recent messages does."""
-        return f"{crc32(repr([(one.pk, one.status) for one in self.deliveries]).encode()):08x}"
+    def has_news(self) -> bool:
+        return bool(self.moments or self.changed or self.moved)
+
+    @property
+    def last_id(self) -> int:
+        return self.shown.message
+
+    @property
+    def marks(self) -> str:
+        """As the address of a poll carries them."""
+        return ".".join(f"{pk}-{mark}" for pk, mark in (self.shown.marks or {}).items())
+
+
+# --- Sessions, and what a poll reads of them ---------------------------------------------------
+
+
+def marks_in(told: str) -> dict[int, str]:
+    """What `Transcript.marks` says, from an address that anybody may have written."""
+    pairs = (one.partition("-") for one in told[:LONGEST_MARKS].split("."))
+    known = ((whole(pk), mark) for pk, _dash, mark in pairs)
+    return {pk: mark for pk, mark in known if pk is not None}
+
+
+def watched_by(user: User) -> QuerySet[Session]:
+    """Sessions that `user` may see, each with how far its notes and events go (`last_note`,
+    `last_event`) and with its open ticket (`ticket_id`, `assignee_id`): all in one statement."""
+    open_ticket = Ticket.objects.open().filter(session=OuterRef("pk"))
+    return (
+        Session.objects.visible_to(user)
+        .select_related("lead", "channel", "identity")
+        .defer("channel__credentials", "context")
+        .annotate(
+            last_note=_last(InternalNote.objects.filter(ticket_scope_of(user)), user),
+            last_event=_last(TicketEvent.objects.filter(ticket_scope_of(user)), user),
+            ticket_id=Subquery(open_ticket.values("pk")[:1]),
+            assignee_id=Subquery(open_ticket.values("assignee")[:1]),
+        )
+    )
+
+
+def watched(session_id: int, user: User) -> Session | None:
+    """One of `watched_by`; None if there is none such. One statement."""
+    found: Session | None = _WATCHED.first(user.is_admin, user=user, session=session_id)
+    return found
+
+
+def glanced_at(session_id: int, user: User) -> Session | None:
+    """As `watched`, with no more of the session than a poll without news must know."""
+    found: Session | None = _GLANCED.first(user.is_admin, user=user, session=session_id)
+    return found
+
+
+def ticket_scope_of(user: User) -> Q:
+    """Of a row that hangs on a ticket: may the person see the ticket?"""
+    return Q() if user.is_admin else ticket_scope(user, "ticket__")
+
+
+def _last(rows: QuerySet[InternalNote] | QuerySet[TicketEvent], user: User) -> Subquery:
+    """The highest id among what hangs on tickets of this lead and channel."""
+    mine = rows.filter(
+        ticket__lead=OuterRef("lead"), ticket__session__channel=OuterRef("channel")
+    ).order_by()
+    return Subquery(mine.values("ticket__lead").annotate(last=Max("pk")).values("last"))
+
+
+_WATCHED = Frozen(lambda _is_admin, user, session: watched_by(user).filter(pk=session))
+_GLANCED = Frozen(
+    lambda _is_admin, user, session: (
+        watched_by(user)
+        .filter(pk=session)
+        .select_related(None)
+        .only("owner", "ended_at", "window_expires_at")
+    )
+)
+
+
+# --- Readings ----------------------------------------------------------------------------------
 
 
 def latest(sessions: Collection[Session], *, before: int | None = None) -> Transcript:
-    """The last messages of these sessions (of one lead), or the last ones before an id."""
+    """The last messages of these sessions, or the last ones before an id, and nothing else."""
     rows = _rows_of(sessions)
     if before is not None:
         rows = rows.filter(pk__lt=before)
     newest = list(rows.order_by("-pk")[: PAGE + 1])
-    return _transcript(newest[:PAGE][::-1], has_earlier=len(newest) > PAGE)
+    shown = newest[:PAGE][::-1]
+    has_more = len(newest) > PAGE
+    return Transcript(
+        moments=tuple(bubbles_of(shown)),
+        earlier=(shown[0].session_id, shown[0].pk) if has_more else None,
+        shown=Shown(message=shown[-1].pk if shown else 0, marks=_marks(shown)),
+    )
 
 
-def news(session: Session, *, after: int) -> Transcript:
-    """What was said after an id. Costs one statement when nothing was or only a status moved."""
+def opening(session: Session, viewer: User) -> Transcript:
+    """The end of the conversation, as a page opens with it. `session` is one of `watched_by`."""
+    rows, has_more = _page(session, before=None)
+    now = timezone.now()
+    notices = [*_notices(session, viewer, rows, since=_begin(rows, has_more, session))]
+    notices += turns_of(session, now)
+    return Transcript(
+        moments=_joined(rows, notices, unread=session.unread),
+        earlier=_earlier_than(session, viewer, rows, has_more),
+        shown=Shown(
+            message=rows[-1].pk if rows else 0,
+            note=session.last_note or 0,  # type: ignore[attr-defined]  # annotated
+            event=session.last_event or 0,  # type: ignore[attr-defined]  # annotated
+            marks=_marks(rows),
+        ),
+    )
+
+
+def earlier(session: Session, viewer: User, *, before: int | None) -> Transcript:
+    """What stands before a message of this session; without one, the end of an earlier session."""
+    rows, has_more = _page(session, before=before)
+    since = _begin(rows, has_more, session)
+    notices = [*_notices(session, viewer, rows, since=since, until=_end(session, before))]
+    if before is None:
+        notices += turns_of(session, timezone.now())
+    return Transcript(
+        moments=_joined(rows, notices),
+        earlier=_earlier_than(session, viewer, rows, has_more),
+    )
+
+
+def is_as_shown(session: Session, shown: Shown) -> bool:
+    """Has nothing been said or written since, and does every recent message stand where it stood?
+    One statement. `session` is one of `glanced_at`."""
+    is_noted = (session.last_note or 0) > shown.note or (session.last_event or 0) > shown.event  # type: ignore[attr-defined]  # annotated
+    if is_noted:
+        return False
+    recent = [_Recent(*row) for row in _MARKED.all(session=session.pk)]
+    if recent and recent[0].pk > shown.message:
+        return False
+    return shown.marks is None or all(shown.marks.get(row.pk) == mark_of(row) for row in recent)
+
+
+class _Recent(NamedTuple):
+    """What the mark of a message is made from."""
+
+    pk: int
+    status: str
+    payload: dict[str, Any]
+    reaction: str
+    edited_at: datetime | None
+    revoked_at: datetime | None
+    error_code: str
+
+
+_MARKED = Frozen(
+    lambda _shape, session: (
+        MessageLog.objects.filter(session=session)
+        .order_by("-pk")
+        .values_list(*_Recent._fields)[:RECENT]
+    )
+)
+
+
+def news(session: Session, viewer: User, *, shown: Shown) -> Transcript:
+    """What has come since. One statement when nothing was said or written and no message moved.
+    `session` is one of `watched_by`."""
     mine = _rows_of([session])
-    recent = list(mine.order_by("-pk")[:RECENT])[::-1]
-    new = [row for row in recent if row.pk > after]
-    if len(new) == RECENT:
-        new = list(mine.filter(pk__gt=after).order_by("pk")[:PAGE])
-    return _transcript(new, known=[row for row in recent if row.pk <= after], recent=recent)
+    # One more than is compared: whoever spoke before the first of them.
+    recent = _ENDING.all(session=session)[::-1]
+    new = [row for row in recent if row.pk > shown.message]
+    if len(new) > RECENT:
+        new = list(mine.filter(pk__gt=shown.message).order_by("pk")[:PAGE])
+    known = [row for row in recent if row.pk <= shown.message]
+    changed, moved = _differences(known, new, shown.marks)
+    notices = _news_between(session, viewer, shown)
+    return Transcript(
+        moments=_joined(new, notices, known=known),
+        shown=Shown(
+            message=new[-1].pk if new else shown.message,
+            note=max(shown.note, session.last_note or 0),  # type: ignore[attr-defined]  # annotated
+            event=max(shown.event, session.last_event or 0),  # type: ignore[attr-defined]  # annotated
+            marks=_marks([*known, *new]),
+        ),
+        changed=changed,
+        moved=moved,
+    )
+
+
+_ENDING = Frozen(lambda _shape, session: _rows_of([session]).order_by("-pk")[: RECENT + 1])
+
+
+def again(session: Session, pk: int) -> tuple[Bubble, ...]:
+    """One message, as a page that shows it has to draw it now."""
+    return tuple(bubbles_of(list(_rows_of([session]).filter(pk=pk))))
+
+
+# --- Messages ----------------------------------------------------------------------------------
 
 
 def _rows_of(sessions: Collection[Session]) -> QuerySet[MessageLog]:
@@ -190,334 +272,209 @@ def _rows_of(sessions: Collection[Session]) -> QuerySet[MessageLog]:
     return rows.annotate(channel_kind=F("channel__kind"))
 
 
-def _transcript(
+def _page(session: Session, *, before: int | None) -> tuple[list[MessageLog], bool]:
+    """The last messages before an id, and whether there are more."""
+    if before is None:
+        newest = _NEWEST.all(session=session.pk)
+    else:
+        newest = list(_rows_of([session]).filter(pk__lt=before).order_by("-pk")[: PAGE + 1])
+    return newest[:PAGE][::-1], len(newest) > PAGE
+
+
+_NEWEST = Frozen(lambda _shape, session: _rows_of([session]).order_by("-pk")[: PAGE + 1])
+
+
+def _marks(rows: Sequence[MessageLog]) -> dict[int, str]:
+    return {row.pk: mark_of(row) for row in rows[-RECENT:]}
+
+
+def _differences(
+    known: Sequence[MessageLog], new: Sequence[MessageLog], marks: dict[int, str] | None
+) -> tuple[tuple[Bubble, ...], tuple[Delivery, ...]]:
+    """What the page shows and has to draw anew: whole bubbles, or only how far they have come."""
+    if marks is None:
+        return (), ()
+    now = _marks(known)
+    lines = {row.pk for row in known if is_remark(row)}
+    differing = {pk for pk, mark in now.items() if marks.get(pk) != mark} - lines
+    further = {pk for pk in differing if _rest(now[pk]) == _rest(marks.get(pk, "?-?"))}
+    before, after = chosen_in(known), chosen_in([*known, *new])
+    answered = {pk for pk, option in after.items() if option != before.get(pk)} & now.keys()
+    anew = (differing - further) | answered
+    bubbles = bubbles_of(known, later=new) if anew else ()
+    moved = (
+        row for row in known if row.pk in further - anew and row.direction == Direction.OUTBOUND
+    )
+    return tuple(one for one in bubbles if one.pk in anew), tuple(map(delivery_of, moved))
+
+
+def _rest(mark: str) -> str:
+    return mark.partition("-")[2]
+
+
+# --- Notes and events --------------------------------------------------------------------------
+
+
+def _notices(
+    session: Session,
+    viewer: User,
     rows: Sequence[MessageLog],
     *,
-    known: Sequence[MessageLog] = (),
-    recent: Sequence[MessageLog] | None = None,
-    has_earlier: bool = False,
-) -> Transcript:
-    """`known` are the rows just before, which the page already shows."""
-    recent = rows[-RECENT:] if recent is None else recent
-    last = rows[-1] if rows else known[-1] if known else None
-    return Transcript(
-        bubbles=tuple(_bubbles(rows, known)),
-        has_earlier=has_earlier,
-        last_id=last.pk if last else 0,
-        deliveries=tuple(_delivery(row) for row in recent if row.direction == Direction.OUTBOUND),
-    )
+    since: datetime,
+    until: datetime | Subquery | None = None,
+) -> Iterator[Note | Event]:
+    """Those of the lead's tickets on this channel, from a time up to another."""
+    if until is None:
+        values = {"viewer": viewer, "lead": session.lead_id, "channel": session.channel_id}
+        yield from map(note_of, _NOTES.all(viewer.is_admin, since=since, **values))
+        yield from events_of(_EVENTS.all(viewer.is_admin, since=since, **values))
+    else:
+        span = Q(created_at__gte=since, created_at__lt=until)
+        place = viewer, session.lead_id, session.channel_id
+        yield from map(note_of, _notes(InternalNote.objects.filter(span), *place))
+        yield from events_of(list(_events(TicketEvent.objects.filter(span), *place)))
+    if since == session.started_at:
+        yield beginning_of(session)
 
 
-def _bubbles(rows: Sequence[MessageLog], known: Sequence[MessageLog]) -> Iterable[Bubble]:
-    files = _files(rows)
-    quoted = _quoted(rows, known)
-    chosen = _chosen([*known, *rows])
-    previous = known[-1] if known else None
-    for row in rows:
-        day = timezone.localdate(row.created_at)
-        is_new_day = previous is None or timezone.localdate(previous.created_at) != day
-        yield Bubble(
-            pk=row.pk,
-            author=row.author,
-            by=_by(row),
-            kind=row.kind,
-            text=_text(row),
-            at=row.created_at,
-            day=day if is_new_day else None,
-            is_continued=not is_new_day and _is_same_speaker(previous, row),
-            offers=_offers(row, chosen.get(row.pk, "")),
-            list_button=_word(row.payload, "list_button"),
-            header=_word(row.payload, "header"),
-            footer=_word(row.payload, "footer"),
-            chosen_from={Kind.BUTTON_REPLY: "buttons", Kind.LIST_REPLY: "list"}.get(row.kind, ""),  # type: ignore[call-overload]  # a stored kind may be unknown here
-            attachments=_attachments(row, files.get(row.pk, ())),
-            place=_place(row.payload),
-            contacts=_contacts(row.payload),
-            quote=_quote(quoted.get(row.reply_to)) if row.reply_to else None,
-            reaction=row.reaction,
-            delivery=_delivery(row) if row.direction == Direction.OUTBOUND else None,
-            is_remark=row.author == Author.SYSTEM or row.kind in REMARKS,
-            is_edited=row.edited_at is not None,
-            is_revoked=row.revoked_at is not None,
-            may_go_again=row.status == MessageStatus.FAILED and "sent_again_as" not in row.payload,
-            flow_log_id=row.flow_log_id,
-        )
-        previous = row
-
-
-def _files(rows: Sequence[MessageLog]) -> dict[int, list[Media]]:
-    """By message: its own files, or the one that it names (sent once more, or by a flow)."""
-    holders = {row.pk: row for row in rows if _media_kind(row) in MEDIA_KINDS}
-    if not holders:
-        return {}
-    named = {pk: ref for pk, row in holders.items() if (ref := _media_ref(row)) is not None}
-    wanted = Q(message__in=holders) | Q(pk__in=named.values())
-    found: dict[int, list[Media]] = {}
-    by_pk: dict[int, Media] = {}
-    for media in Media.objects.filter(wanted).select_related("message").order_by("pk"):
-        by_pk[media.pk] = media
-        found.setdefault(media.message_id, []).append(media)
-    for pk, ref in named.items():
-        if pk not in found and ref in by_pk and _is_same_talk(by_pk[ref].message, holders[pk]):
-            found[pk] = [by_pk[ref]]
+def _news_between(session: Session, viewer: User, shown: Shown) -> list[Note | Event]:
+    found: list[Note | Event] = []
+    if (session.last_note or 0) > shown.note:  # type: ignore[attr-defined]  # annotated
+        notes = InternalNote.objects.filter(pk__gt=shown.note)
+        found += map(note_of, _notes(notes, viewer, session.lead_id, session.channel_id))
+    if (session.last_event or 0) > shown.event:  # type: ignore[attr-defined]  # annotated
+        events = TicketEvent.objects.filter(pk__gt=shown.event)
+        rows = _events(events, viewer, session.lead_id, session.channel_id)
+        found += events_of(list(rows))
     return found
 
 
-def _is_same_talk(one: MessageLog, other: MessageLog) -> bool:
-    """Whoever sees the one message may see the other."""
-    return one.session_id == other.session_id
+def _notes(
+    rows: QuerySet[InternalNote], viewer: User, lead: int, channel: int
+) -> QuerySet[InternalNote]:
+    mine = _hanging(rows, viewer, lead, channel)
+    return mine.select_related("author").prefetch_related("mentions")[:NOTICES]
 
 
-def _media_ref(row: MessageLog) -> int | None:
-    ref = row.payload.get("media_ref")
-    is_id = isinstance(ref, str) and ref.isascii() and ref.isdigit() and len(ref) <= 18  # noqa: PLR2004  # digits of a bigint
-    return int(ref) if is_id else None
+def _events(
+    rows: QuerySet[TicketEvent], viewer: User, lead: int, channel: int
+) -> QuerySet[TicketEvent]:
+    return _hanging(rows, viewer, lead, channel).select_related("actor")[:NOTICES]
 
 
-def _media_kind(row: MessageLog) -> str:
-    """An edit may hold a file, and says of what kind."""
-    return _word(row.payload, "kind") if row.kind == Kind.EDIT else row.kind
+def _hanging(rows: QuerySet, viewer: User, lead: int, channel: int) -> QuerySet:
+    return rows.filter(
+        ticket_scope_of(viewer), ticket__lead=lead, ticket__session__channel=channel
+    ).order_by("-pk")
 
 
-def _quoted(rows: Sequence[MessageLog], known: Sequence[MessageLog]) -> dict[str, MessageLog]:
-    """Messages that others answer, by the provider's id; looked up only when not at hand."""
-    at_hand = {row.provider_id: row for row in (*known, *rows) if row.provider_id}
-    missing = {row.reply_to for row in rows if row.reply_to} - at_hand.keys()
-    if missing:
-        channel = rows[0].channel_id
-        found = MessageLog.objects.filter(channel=channel, provider_id__in=missing)
-        at_hand.update({row.provider_id: row for row in found.select_related("author_user")})
-    return at_hand
-
-
-def _chosen(rows: Sequence[MessageLog]) -> dict[int, str]:
-    """Which option of which message was tapped: of the one answered, else of the last offer."""
-    chosen: dict[int, str] = {}
-    offers: dict[str, MessageLog] = {}
-    last: MessageLog | None = None
-    for row in rows:
-        if row.payload.get("options"):
-            last = offers[row.provider_id] = row
-        elif row.kind in CHOICES:
-            offer = offers.get(row.reply_to, last)
-            if offer is not None:
-                chosen[offer.pk] = _word(row.payload, "choice_id") or row.text
-    return chosen
-
-
-def _offers(row: MessageLog, chosen: str) -> tuple[Offer, ...]:
-    return tuple(
-        Offer(
-            id=_word(one, "id"),
-            title=_word(one, "title"),
-            description=_word(one, "description"),
-            is_chosen=bool(chosen) and chosen in {_word(one, "id"), _word(one, "title")},
-        )
-        for one in _mappings(row.payload.get("options"))
+_NOTES = Frozen(
+    lambda _is_admin, viewer, lead, channel, since: _notes(
+        InternalNote.objects.filter(created_at__gte=since), viewer, lead, channel
     )
-
-
-def _attachments(row: MessageLog, files: Sequence[Media]) -> tuple[Attachment, ...]:
-    if files:
-        return tuple(attachment_of(row, file) for file in files)
-    if row.kind not in MEDIA_KINDS:
-        return ()
-    name = safe_name(_word(row.payload, "filename"))
-    is_kept_elsewhere = "media_ref" in row.payload or "media_link" in row.payload
-    reason = "" if is_kept_elsewhere else _("no file kept")
-    return (Attachment(name=name or media_label(row.kind), reason=reason),)
-
-
-def attachment_of(row: MessageLog, file: Media) -> Attachment:
-    """What a page shows of a file, by what its content is rather than by what it was sent as."""
-    kind = _media_kind(row)
-    is_stored = file.status == MediaStatus.STORED
-    return Attachment(
-        name=safe_name(file.filename) or media_label(kind),
-        view=_view(kind, file.mime_type) if is_stored else "document",
-        pk=file.pk,
-        size=file.size,
-        type_label=_type_label(file) if is_stored else "",
-        is_stored=is_stored,
-        is_expected=file.status == MediaStatus.PENDING and bool(file.url or file.provider_id),
-        is_blocked=file.status == MediaStatus.BLOCKED,
-        has_thumbnail=bool(file.thumbnail),
-        reason="" if is_stored else _why_missing(file),
-        may_fetch_again=may_fetch_again(file),
+)
+_EVENTS = Frozen(
+    lambda _is_admin, viewer, lead, channel, since: _events(
+        TicketEvent.objects.filter(created_at__gte=since), viewer, lead, channel
     )
+)
 
 
-def _view(kind: str, mime_type: str) -> str:
-    """As a picture or a player only what a browser may show; a WebP that is no sticker is a
-    picture."""
-    if mime_type not in SHOWN_TYPES:
-        return "document"
-    if kind == Kind.DOCUMENT and not mime_type.startswith("image/"):
-        return "document"
-    if mime_type.startswith("image/"):
-        return "sticker" if kind == Kind.STICKER else "picture"
-    return "sound" if mime_type.startswith("audio/") else "video"
+def _begin(rows: Sequence[MessageLog], has_more: bool, session: Session) -> datetime:
+    """From when on a page shows notes and events: those before are on the page before."""
+    return rows[0].created_at if has_more else session.started_at
 
 
-def _type_label(file: Media) -> str:
-    """A few letters for the card of a document: by its content."""
-    known = {
-        "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "DOCX",
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "XLSX",
-        "application/vnd.openxmlformats-officedocument.presentationml.presentation": "PPTX",
-        "application/msword": "DOC",
-        "application/vnd.ms-excel": "XLS",
-        "application/vnd.ms-powerpoint": "PPT",
-        "application/vnd.microsoft.portable-executable": "EXE",
-        "image/svg+xml": "SVG",
-        "text/plain": "TXT",
-    }
-    short = file.mime_type.partition(";")[0].rpartition("/")[2].upper()
-    return known.get(file.mime_type) or (short if short.isalnum() and len(short) <= 5 else "")  # noqa: PLR2004  # what fits on the card
+def _end(session: Session, before: int | None) -> datetime | Subquery | None:
+    if before is not None:
+        return Subquery(MessageLog.objects.filter(pk=before).values("created_at")[:1])
+    later = _sessions_like(session).filter(pk__gt=session.pk).order_by("pk")
+    return later.values_list("started_at", flat=True).first()
 
 
-def _why_missing(file: Media) -> str:
-    """What happened to a file, and what to do, in words."""
-    if not file.error:
-        is_coming = file.status == MediaStatus.PENDING and bool(file.url or file.provider_id)
-        return "" if is_coming else _("no file kept")
-    limit = {"most": filesizeformat(settings.MEDIA_LARGEST_BYTES)}
-    sentences = {
-        "too_large": _("Larger than %(most)s: it was not kept. Ask for a smaller file.") % limit,
-        "media_expired": _(
-            "WhatsApp no longer has this file: it keeps files for seven days. "
-            "Ask for it to be sent again."
-        ),
-        "wrong_hash": _("The file arrived damaged."),
-        "empty": _("The file arrived empty."),
-        "infected": _("Blocked: the virus scanner found something in this file."),
-        "not_scanned": _("The virus scanner did not answer, so the file was not kept."),
-        "storage": _("The file could not be stored."),
-        "media_host": _("WhatsApp named an unknown host for this file. Tell an administrator."),
-        "190": _("WhatsApp refused the access token of the channel. Tell an administrator."),
-    }
-    return sentences.get(error_code(file), _("WhatsApp did not hand out the file."))
+def _earlier_than(
+    session: Session, viewer: User, rows: Sequence[MessageLog], has_more: bool
+) -> tuple[int, int | None] | None:
+    if has_more:
+        return session.pk, rows[0].pk
+    values = {"lead": session.lead_id, "channel": session.channel_id}
+    found = _BEFORE.first(viewer.is_admin, viewer=viewer, session=session.pk, **values)
+    return (found[0], None) if found is not None else None
 
 
-def media_label(kind: str) -> str:
-    return str(PREVIEW_LABELS.get(kind, _("File")))
-
-
-def _place(payload: dict[str, Any]) -> Place | None:
-    told = payload.get("location")
-    place: dict[str, Any] = told if isinstance(told, dict) else payload
-    try:
-        latitude, longitude = float(place["latitude"]), float(place["longitude"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return Place(latitude, longitude, _word(place, "name"), _word(place, "address"))
-
-
-def _contacts(payload: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(filter(None, (_card(card) for card in _mappings(payload.get("contacts")))))
-
-
-def _card(card: dict[str, Any]) -> str:
-    name = card.get("name")
-    shown = _word(name, "formatted_name") if isinstance(name, dict) else _word(card, "name")
-    phones = [_word(one, "phone") for one in _mappings(card.get("phones"))]
-    return " · ".join(filter(None, [shown, *phones]))
-
-
-def _quote(row: MessageLog | None) -> Quote | None:
-    if row is None:
-        return None
-    text = _text(row) or media_label(row.kind)
-    return Quote(row.pk, _by(row), text if len(text) <= PREVIEW else f"{text[:PREVIEW]}…")
-
-
-def _by(row: MessageLog) -> str:
-    match row.author:
-        case Author.CUSTOMER:
-            return _("Customer")
-        case Author.BOT:
-            return _("Bot")
-        case Author.ATTENDANT:
-            return str(row.author_user) if row.author_user else _("Answered on the phone")
-    return _("System")
-
-
-def _text(row: MessageLog) -> str:
-    """What the row says, or in words what it is when it has no text of its own."""
-    match row.kind:
-        case Kind.REACTION:
-            return _("The customer reacted with %(emoji)s") % {"emoji": row.text or row.reaction}
-        case Kind.EDIT:
-            return _("The customer changed a message to: %(text)s") % {"text": row.text}
-        case Kind.UNSUPPORTED if names_too_big(row.payload):
-            return _(
-                "The customer sent a file over 100 MB, which WhatsApp does not deliver. "
-                "Ask for a smaller one."
-            )
-        case Kind.SYSTEM if row.payload.get("system_type") == "identity_change":
-            return _of_identity_change(row.payload)
-        case Kind.SYSTEM:
-            return row.text or _word(row.payload, "body") or _without_text(row.kind)
-    return row.text or _without_text(row.kind)
-
-
-def _of_identity_change(payload: dict[str, Any]) -> str:
-    phones = [
-        [f"+{address}" for scheme, address in payload.get(name, ()) if scheme == "phone"]
-        for name in ("old", "new")
-    ]
-    if not phones[1]:
-        return _("The customer has a new WhatsApp id. The conversation goes on with it.")
-    about = {"old": phones[0][0] if phones[0] else "?", "new": phones[1][0]}
-    return _("The customer changed their number from %(old)s to %(new)s.") % about
-
-
-def _without_text(kind: str) -> str:
-    return {
-        Kind.REACTION_REMOVED.value: _("The customer took a reaction back"),
-        Kind.REVOKE.value: _("The customer deleted a message"),
-        Kind.SYSTEM.value: _("The customer opened the conversation"),
-        Kind.UNSUPPORTED.value: _("A message of a kind that cannot be shown here"),
-        Kind.ORDER.value: _("The customer sent an order"),
-        Kind.FLOW_REPLY.value: _("The customer sent a form"),
-    }.get(kind, "")
-
-
-DELIVERY_ICONS = {
-    MessageStatus.QUEUED: "clock",
-    MessageStatus.SENDING: "clock",
-    MessageStatus.SENT: "check",
-    MessageStatus.DELIVERED: "check2",
-    MessageStatus.READ: "check2",
-    MessageStatus.PLAYED: "check2",
-    MessageStatus.FAILED: "erro",
-    MessageStatus.SUPERSEDED: "x",
-}
-
-
-def _delivery(row: MessageLog) -> Delivery:
-    status = MessageStatus(row.status)
-    reason = pacing_of(row) if status == MessageStatus.SENT else ""
-    detail = ""
-    if status == MessageStatus.FAILED:
-        reason = why_failed(row, row.channel_kind)  # type: ignore[attr-defined]  # annotated
-        is_known = row.error_code in DECIDED_HERE or row.error_detail in reason
-        detail = "" if is_known else row.error_detail
-    return Delivery(row.pk, row.status, DELIVERY_ICONS[status], str(status.label), reason, detail)
-
-
-def _is_same_speaker(previous: MessageLog | None, row: MessageLog) -> bool:
-    return (
-        previous is not None
-        and (previous.author, previous.author_user_id) == (row.author, row.author_user_id)
-        and previous.kind not in REMARKS
+_BEFORE = Frozen(
+    lambda _is_admin, viewer, session, lead, channel: (
+        Session.objects.filter(lead=lead, channel=channel, pk__lt=session)
+        .filter(pk__in=Session.objects.visible_to(viewer).values("pk"))
+        .order_by("-pk")
+        .values_list("pk")[:1]
     )
+)
 
 
-def _mappings(value: Any) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+def _sessions_like(session: Session) -> QuerySet[Session]:
+    return Session.objects.filter(lead=session.lead_id, channel=session.channel_id)
 
 
-def _word(source: dict[str, Any], key: str) -> str:
-    value = source.get(key)
-    return value if isinstance(value, str) else ""
+# --- Together ----------------------------------------------------------------------------------
+
+
+def _joined(
+    rows: Sequence[MessageLog],
+    notices: Iterable[Note | Event],
+    *,
+    known: Sequence[MessageLog] = (),
+    unread: int = 0,
+) -> tuple[Moment, ...]:
+    """Messages in the order of their ids, notes and events where their time puts them."""
+    bubbles = list(bubbles_of(rows, known))
+    waiting = sorted(notices, key=lambda one: _time_of(one, bubbles))
+    moments: list[Moment] = []
+    for bubble in bubbles:
+        while waiting and _time_of(waiting[0], bubbles) < bubble.at:
+            moments.append(waiting.pop(0))
+        moments.append(bubble)
+    return tuple(_separated([*moments, *waiting], known, unread=unread))
+
+
+def _time_of(notice: Note | Event, bubbles: Sequence[Bubble]) -> datetime:
+    """Where a notice stands: the beginning of the session before all of it, a claim that a reply
+    brought about before the reply."""
+    if isinstance(notice, Event) and notice.is_beginning:
+        return BEFORE_ALL
+    if isinstance(notice, Event) and notice.is_claim and notice.actor_id is not None:
+        for bubble in bubbles:
+            if (
+                bubble.author_id == notice.actor_id
+                and bubble.at <= notice.at <= bubble.at + BY_A_REPLY
+            ):
+                return bubble.at - timedelta(microseconds=1)
+    return notice.at
+
+
+def _separated(
+    moments: Sequence[Moment], known: Sequence[MessageLog], *, unread: int
+) -> Iterator[Moment]:
+    """With the first of each day marked, and the first of so many unread messages."""
+    day = timezone.localdate(known[-1].created_at) if known else None
+    first_unread = _first_unread(moments, unread)
+    previous: Moment | None = None
+    for moment in moments:
+        today = timezone.localdate(moment.at)
+        is_first = moment is first_unread
+        told = replace(moment, day=today if today != day else None, new=unread if is_first else 0)
+        if isinstance(told, Bubble):
+            follows = previous is None or isinstance(previous, Bubble)
+            is_continued = told.is_continued and follows and not (told.day or is_first)
+            told = replace(told, is_continued=is_continued)
+        yield told
+        day, previous = today, moment
+
+
+def _first_unread(moments: Sequence[Moment], unread: int) -> Moment | None:
+    theirs = [one for one in moments if isinstance(one, Bubble) and _counts(one)]
+    return theirs[-unread:][0] if unread and theirs else None
+
+
+def _counts(bubble: Bubble) -> bool:
+    return bubble.is_inbound and bubble.kind not in REMARKS

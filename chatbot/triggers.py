@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,9 +37,14 @@ class Occasion:
 def find_trigger(channel: Channel, occasion: Occasion) -> Trigger | None:
     """The matching active trigger of a published flow with the highest priority; ties go to the
     more particular kind, then to the older row. One statement."""
+    return next(matching(channel, occasion), None)
+
+
+def matching(channel: Channel, occasion: Occasion) -> Iterator[Trigger]:
+    """Every trigger that would do, the winner first. One statement."""
     rows = [row for row in _candidates(channel) if row.kind != TriggerKind.TICKET_CLOSED]
     rows.sort(key=lambda row: (-row.priority, PARTICULAR.index(TriggerKind(row.kind)), row.pk))
-    return next((row for row in rows if _matches(row, occasion)), None)
+    return (row for row in rows if _matches(row, occasion))
 
 
 def find_closing_trigger(channel: Channel, at: datetime) -> Trigger | None:

@@ -16,6 +16,7 @@ from chatbot.channels import transport_for
 from chatbot.channels.base import BadSignature, Malformed, Transport
 from chatbot.web_watch import watch
 from sessions_app.models import Channel
+from users.frozen import Frozen
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +80,13 @@ def _post(request: HttpRequest, channel: Channel, transport: Transport) -> int:
 
 
 def _channel(slug: str) -> Channel | None:
-    wanted = {"slug": slug} if slug else {"is_default": True}
-    return Channel.objects.filter(**wanted).first()  # door: a provider asks, not a person
+    channel: Channel | None = _NAMED.first(slug=slug) if slug else _DEFAULT.first()
+    return channel
+
+
+# A provider asks, not a person.
+_NAMED = Frozen(lambda _shape, slug: Channel.objects.filter(slug=slug))  # door: a provider
+_DEFAULT = Frozen(lambda _shape: Channel.objects.filter(is_default=True))  # door: a provider
 
 
 def _read(request: HttpRequest) -> bytes | None:

@@ -28,15 +28,25 @@ from django.utils import timezone
 from chatbot import delivery, incidents_watch, pricing, statuses, tasks
 from chatbot.expiry import expire_sessions
 from chatbot.models import MessageLog, Task, TaskKind, Worker
+from chatbot.queue_news import tell_places
+from chatbot.replays.session_checks import start_at_night
+from chatbot.silent_tickets import mind_silent_tickets
 from chatbot.template_tasks import sync_templates_due
+from chatbot.usage import counting as usage
 from chatbot.wake import CHANNEL
 from sessions_app.models import Channel, ChannelKind
+from tickets import distribution
+from tickets import services as tickets
+from tickets.workspace_presence import drop_old_presences
+from users.connections import trust_a_quiet_connection
+from users.services import put_silent_offline
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
 BEAT_SECONDS = 10.0
 PERIODIC_SECONDS = 20.0
+GIVE_OUT_SECONDS = 0.5
 DEAD_AFTER = timedelta(days=1)  # a worker that said nothing for so long is forgotten
 
 
@@ -61,11 +71,12 @@ class WorkerLoop:
     def run(self) -> None:
         """Work until `stop()`. Trouble of the database is waited out."""
         started = timezone.now()
-        beat_at = periodic_at = float("-inf")
-        looking = _done()
+        beat_at = periodic_at = given_out_at = float("-inf")
+        looking = giving_out = _done()
         listener = _start_listener(self._wake, self._stop)
-        # One thread more, for the periodic work: it may wait for a mail server.
-        with ThreadPoolExecutor(self._threads + 1, thread_name_prefix="work") as pool:
+        # Two threads more: for the periodic work, which may wait for a mail server, and for giving
+        # tickets out, which must wait for nothing.
+        with ThreadPoolExecutor(self._threads + 2, thread_name_prefix="work") as pool:
             while not self._stop.is_set():
                 try:
                     now = monotonic()
@@ -75,6 +86,9 @@ class WorkerLoop:
                     if now - periodic_at >= PERIODIC_SECONDS and looking.done():
                         looking = pool.submit(_in_thread, periodic)
                         periodic_at = now
+                    if now - given_out_at >= GIVE_OUT_SECONDS and giving_out.done():
+                        giving_out = pool.submit(_in_thread, give_out)
+                        given_out_at = now
                     found = self._claim(pool)
                 except (OperationalError, InterfaceError):
                     logger.exception("the database cannot be used: waiting")
@@ -151,12 +165,19 @@ class WorkerLoop:
 
 PERIODIC: tuple[Callable[[datetime], Any], ...] = (
     lambda now: expire_sessions(now=now),
+    lambda now: tickets.wake_due(now=now),
+    lambda now: mind_silent_tickets(now=now),
+    lambda now: tell_places(now=now),
     lambda now: delivery.settle_unconfirmed(now=now),
     lambda now: statuses.settle_early_statuses(now=now),
     lambda now: statuses.drop_old_early_statuses(now=now),
     lambda _now: pricing.count_priced(),
     lambda now: incidents_watch.look(now=now),
     lambda now: sync_templates_due(now=now),
+    lambda now: drop_old_presences(now=now),
+    lambda _now: usage.count(),
+    lambda now: put_silent_offline(now=now),
+    start_at_night,
 )
 
 
@@ -171,6 +192,11 @@ def periodic() -> None:
             raise
         except Exception:
             logger.exception("periodic work failed")
+
+
+def give_out() -> None:
+    """The tickets of departments that give them out by themselves."""
+    distribution.tick(timezone.now())
 
 
 def stop_on_signals(loop: WorkerLoop) -> None:
@@ -192,6 +218,7 @@ def _done() -> Future[None]:
 def _in_thread(work: Callable[..., Any], *about: Any) -> None:
     """One piece of work in a thread of the pool, with a connection that is still good."""
     close_old_connections()
+    trust_a_quiet_connection()
     try:
         work(*about)
     except (OperationalError, InterfaceError):

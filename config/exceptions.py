@@ -6,6 +6,7 @@ Every error body is `{"code": …, "detail": …}`, with `fields` beside them wh
 
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.db.models import ProtectedError
 from django.http import Http404
@@ -29,6 +30,10 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
             return handle(exceptions.ValidationError(get_error_detail(error)), context)
         case exceptions.ValidationError():
             return _invalid(error)
+        case RequestDataTooBig():
+            return _refuse("too_large", _("This is more than can be sent at once."), 413)
+        case RecursionError():  # of the JSON parser, in which a caller can nest without end
+            error = exceptions.ParseError(_("This is nested too deeply."))
         case Http404():  # its own text names the model, in English
             error = exceptions.NotFound()
     response = exception_handler(error, context)

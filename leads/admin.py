@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -9,30 +10,46 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.template.loader import render_to_string
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from leads import columns, services
+from leads import columns, lead_page, lead_views, services
 from leads.models import (
+    PURPOSES,
     Consent,
     Identity,
     Lead,
+    LeadStatus,
     LeadStatusChange,
     Note,
     Tag,
     origin_label,
 )
-from users.console import ReadOnlyModelAdmin, ReadOnlyTabularInline, VisibleModelAdmin
+from leads.phones import spaced
+from users import contact
+from users.console import ReadOnlyModelAdmin, VisibleModelAdmin, code_filter
 from users.permissions import person
 
 CONSOLE = "console"  # the origin of what is recorded here
-SHORTEST_PHONE = 8
+PAGE_FIELDS = ("name", "email", "phone", "company", "need", "attendant", "document")
+STAGE_COLORS: dict[str, str] = {
+    LeadStatus.NEW: "info",
+    LeadStatus.CONTACTED: "warn",
+    LeadStatus.QUALIFIED: "accent",
+    LeadStatus.CONVERTED: "ok",
+    LeadStatus.LOST: "",
+}
 
 
 class LeadForm(forms.ModelForm):
+    class Meta:
+        labels = {"attendant": _("Kept by")}
+
     def clean_phone(self) -> str:
         return self._column("phone", _("This is not a phone number."))
 
@@ -53,50 +70,10 @@ class LeadActionForm(ActionForm):
         label=_("Reason"),
         required=False,
         max_length=200,
-        widget=forms.TextInput(attrs={"placeholder": _("how they agreed, to opt in again")}),
+        widget=forms.TextInput(
+            attrs={"class": "inp", "placeholder": _("how they agreed, to opt in again")}
+        ),
     )
-
-
-class IdentityInline(ReadOnlyTabularInline):
-    model = Identity
-    fields = ["scheme", "address", "send_to", "unreachable_at", "created_at"]
-
-
-class StatusChangeInline(ReadOnlyTabularInline):
-    model = LeadStatusChange
-    fields = ["created_at", "from_status", "to_status", "actor", "why"]
-
-    @admin.display(description=_("reason"))
-    def why(self, change: LeadStatusChange) -> str:
-        return origin_label(change.reason)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[LeadStatusChange]:
-        return super().get_queryset(request).select_related("actor")
-
-
-class ConsentInline(ReadOnlyTabularInline):
-    model = Consent
-    fields = ["recorded_at", "purpose", "is_granted", "text", "from_where"]
-
-    @admin.display(description=_("origin"))
-    def from_where(self, consent: Consent) -> str:
-        return consent.origin_label
-
-
-class NoteInline(admin.TabularInline):
-    """A note is added, never rewritten."""
-
-    model = Note
-    extra = 1
-    fields = ["text", "author", "created_at"]
-    readonly_fields = ["author", "created_at"]
-    can_delete = False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Note]:
-        return super().get_queryset(request).select_related("author")
-
-    def has_change_permission(self, request: HttpRequest, obj: Lead | None = None) -> bool:
-        return False
 
 
 class ShownFilter(admin.SimpleListFilter):
@@ -123,13 +100,15 @@ class ShownFilter(admin.SimpleListFilter):
 
 @admin.register(Lead)
 class LeadAdmin(VisibleModelAdmin):
+    """A stock list, and a stock form for a new lead. The page of a lead is made by `lead_page` and
+    `lead_views` around the same form."""
+
     form = LeadForm
     list_display = [
         "__str__",
-        "phone",
-        "email",
-        "status",
-        "source",
+        "number",
+        "address",
+        "stage",
         "tag_names",
         "attendant",
         "created_at",
@@ -144,37 +123,38 @@ class LeadAdmin(VisibleModelAdmin):
         "created_at",
     ]
     list_select_related = ["attendant"]
+    list_per_page = 50
+    show_full_result_count = False
     search_fields = ["name", "email", "phone", "company"]
-    search_help_text = _("Name, e-mail, phone or company.")
+    search_help_text = _("Name, e-mail, phone or company")
     ordering = ["-id"]
     date_hierarchy = "created_at"
-    autocomplete_fields = ["attendant", "tags"]
-    readonly_fields = [
-        "source",
-        "attributes",
-        "referral",
-        "opt_out_told",
-        "merged_into",
-        "created_at",
-        "updated_at",
-    ]
-    fieldsets = [
+    autocomplete_fields = ["tags"]
+    add_fieldsets = [
         (None, {"fields": ["name", "email", "phone", "document", "company", "need"]}),
-        (_("Funnel"), {"fields": ["status", "source", "attendant", "tags"]}),
-        (_("Privacy"), {"fields": ["opt_out_told"]}),
-        (
-            _("More"),
-            {"fields": ["attributes", "referral", "merged_into", "created_at", "updated_at"]},
-        ),
+        (_("Funnel"), {"fields": ["status", "attendant", "tags"]}),
     ]
-    inlines = [NoteInline, IdentityInline, StatusChangeInline, ConsentInline]
     action_form = LeadActionForm
     actions = ["opt_out", "opt_in"]
 
-    @admin.display(description=_("offers"))
-    def opt_out_told(self, lead: Lead) -> str:
-        """The chip of an opt-out, as conversations show it too."""
-        return render_to_string("leads/_opt_out.html", {"lead": lead})
+    # Neither column sorts: the order of what is hidden would tell how it begins.
+    @admin.display(description=_("phone"))
+    def number(self, lead: Lead) -> SafeString:
+        shown = contact.shown_phone(lead.phone)
+        return format_html('<span class="num nowrap">{}</span>', spaced(shown))
+
+    @admin.display(description=_("e-mail"))
+    def address(self, lead: Lead) -> str:
+        return contact.shown_email(lead.email)
+
+    @admin.display(description=_("stage"), ordering="status")
+    def stage(self, lead: Lead) -> SafeString:
+        """Where the person stands, and that they want no offers."""
+        color, label = STAGE_COLORS.get(lead.status, ""), lead.get_status_display()
+        chip = format_html('<span class="chip {}">{}</span>', color, label)
+        if lead.opted_out_at is None:
+            return chip
+        return format_html('{} <span class="chip warn">{}</span>', chip, _("No offers"))
 
     @admin.display(description=_("tags"))
     def tag_names(self, lead: Lead) -> str:
@@ -186,17 +166,74 @@ class LeadAdmin(VisibleModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: Any, search_term: str
     ) -> tuple[Any, bool]:
-        """A number is found however it is written; merged leads are no choice in a form."""
+        """Merged leads are no choice in a form."""
         found, may_repeat = super().get_search_results(request, queryset, search_term)
-        if sum(character.isdigit() for character in search_term) >= SHORTEST_PHONE:
-            found |= queryset.with_phone(search_term)
         is_choice = request.path.endswith("/autocomplete/")
         return (found.filter(merged_into=None) if is_choice else found), may_repeat
 
+    def get_urls(self) -> list[URLPattern]:
+        views: dict[str, tuple[str, Callable[..., HttpResponse]]] = {
+            "field": ("campo/<slug:name>/", lead_views.field),
+            "undo": ("desfazer/", lead_views.undo),
+            "stage": ("etapa/", lead_views.stage),
+            "note": ("nota/", lead_views.note),
+            "tags": ("etiquetas/", lead_views.tags),
+            "contact": ("contato/", lead_views.contact),
+            "reveal": ("mostrar/", lead_views.reveal),
+            "merge": ("juntar/", lead_views.merge),
+        }
+        console = self.admin_site.admin_view
+        own = [
+            path(f"<int:lead_id>/{route}", console(view), name=f"leads_lead_{verb}")
+            for verb, (route, view) in views.items()
+        ]
+        return [*own, *super().get_urls()]
+
+    def one_by_one(self, request: HttpRequest, lead: Lead) -> tuple[str, ...]:
+        """The fields that this person may change on the lead's page. The number that a channel
+        knows them by comes from there; who takes care of a lead is for admins to say."""
+        is_admin, is_typed = person(request).is_admin, lead.phone != lead.channel_number
+        named = {"attendant": is_admin, "phone": is_typed or not lead.phone}
+        return tuple(name for name in PAGE_FIELDS if named.get(name, True))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Lead | None = None) -> Any:
+        """The page shows elsewhere, masked, the CPF or CNPJ and what is hidden from the person."""
+        if obj is None:
+            return self.add_fieldsets
+        elsewhere = {"document", *filter(contact.hides, contact.RULES)}
+        names = [name for name in self.one_by_one(request, obj) if name not in elsewhere]
+        return [(None, {"fields": names})]
+
     def get_readonly_fields(self, request: HttpRequest, obj: Lead | None = None) -> Any:
-        """Who takes care of a lead is for admins to say: attendants may not see that person."""
-        readonly = [*super().get_readonly_fields(request, obj)]
-        return readonly if person(request).is_admin else [*readonly, "attendant"]
+        """Attendants may not see the person who takes care of a lead."""
+        return [] if person(request).is_admin else ["attendant"]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """A small box for the need, and no links to other pages around the choice of a person."""
+        field = super().formfield_for_dbfield(db_field, request, **options)
+        if db_field.name == "attendant" and field is not None:
+            field.widget = field.widget.widget
+        if db_field.name == "need" and field is not None:
+            field.widget.attrs["rows"] = 2
+        return field
+
+    def render_change_form(  # noqa: PLR0913, PLR0917  # as Django calls it
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Lead | None = None,
+    ) -> Any:
+        if obj is not None:
+            context |= lead_page.page_of(obj, person(request))
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Lead | None = None) -> bool:
+        """One that was merged is history: the other goes on."""
+        is_merged = obj is not None and obj.merged_into_id is not None
+        return not is_merged and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Lead | None = None) -> bool:
         """Two that are one are merged; nothing said is deleted here."""
@@ -216,16 +253,10 @@ class LeadAdmin(VisibleModelAdmin):
             obj.pk = created.pk
             obj.refresh_from_db()
             return
-        services.update_lead(
-            obj, fields=fields, status=given.get("status", ""), actor=person(request)
-        )
+        if fields:
+            services.update_lead(obj, fields=fields, actor=person(request))
         if "attendant" in given:
             services.set_attendant(obj, attendant=given["attendant"], actor=person(request))
-
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        """Notes are the only rows that are written below a lead."""
-        for note in formset.save(commit=False):
-            services.add_note(form.instance, author=person(request), text=note.text)
 
     @admin.action(description=_("Opt out of messages"), permissions=["change"])
     def opt_out(self, request: HttpRequest, leads: QuerySet[Lead]) -> None:
@@ -268,11 +299,17 @@ class TagAdmin(VisibleModelAdmin):
 @admin.register(Identity)
 class IdentityAdmin(ReadOnlyModelAdmin):
     visible_through = "lead"
-    list_display = ["address", "scheme", "scope", "lead", "unreachable_at", "created_at"]
+    fields = ["lead", "scheme", "scope", "shown", "unreachable_at", "created_at"]
+    readonly_fields = ["shown"]
+    list_display = ["shown", "scheme", "scope", "lead", "unreachable_at", "created_at"]
     list_filter = ["scheme", ("unreachable_at", admin.EmptyFieldListFilter)]
     list_select_related = ["lead"]
     search_fields = ["address", "send_to", "lead__name"]
     ordering = ["-id"]
+
+    @admin.display(description=_("address"))
+    def shown(self, identity: Identity) -> str:
+        return identity.shown_address
 
 
 @admin.register(LeadStatusChange)
@@ -301,16 +338,24 @@ class NoteAdmin(ReadOnlyModelAdmin):
     ordering = ["-id"]
 
 
+def _purpose(code: str) -> str:
+    return str(PURPOSES.get(code, code))
+
+
 @admin.register(Consent)
 class ConsentAdmin(ReadOnlyModelAdmin):
     visible_through = "lead"
-    fields = ["recorded_at", "lead", "purpose", "is_granted", "text", "from_where"]
-    readonly_fields = ["from_where"]
-    list_display = ["recorded_at", "lead", "purpose", "is_granted", "from_where"]
-    list_filter = ["purpose", "is_granted", "recorded_at"]
+    fields = ["recorded_at", "lead", "what_for", "is_granted", "text", "from_where"]
+    readonly_fields = ["what_for", "from_where"]
+    list_display = ["recorded_at", "lead", "what_for", "is_granted", "from_where"]
+    list_filter = [("purpose", code_filter(_purpose)), "is_granted", "recorded_at"]
     list_select_related = ["lead"]
     search_fields = ["lead__name", "text"]
     ordering = ["-id"]
+
+    @admin.display(description=_("purpose"), ordering="purpose")
+    def what_for(self, consent: Consent) -> str:
+        return consent.purpose_label
 
     @admin.display(description=_("origin"))
     def from_where(self, consent: Consent) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +18,9 @@ from rest_framework.response import Response
 
 from leads import columns, services
 from leads.models import Consent, Identity, Lead, LeadSource, LeadStatus, Note
+from users import contact
+from users.filters import IdFilter
+from users.masking import MASK, hint, masked
 from users.models import User
 from users.permissions import person
 
@@ -25,6 +29,8 @@ DETAIL_COLUMNS = ("name", "email", "phone", "document", "company", "need")
 
 
 class IdentitySerializer(serializers.ModelSerializer):
+    address = serializers.CharField(source="shown_address", read_only=True)
+
     class Meta:
         model = Identity
         fields = ["scheme", "scope", "address", "unreachable_at", "created_at"]
@@ -41,6 +47,9 @@ class OptOutSerializer(serializers.ModelSerializer):
 
 
 class LeadSerializer(serializers.ModelSerializer):
+    """Attendants get the CPF or CNPJ, the attributes that pages mask, and what the rules of the
+    team hide, masked."""
+
     opt_out = OptOutSerializer(source="opt_out_record", read_only=True, allow_null=True)
     tags: Any = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
     identities = IdentitySerializer(many=True, read_only=True)
@@ -65,6 +74,19 @@ class LeadSerializer(serializers.ModelSerializer):
             "updated_at",
         ]
         read_only_fields = fields
+
+    def to_representation(self, instance: Lead) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        if person(self.context["request"]).is_admin:
+            return shown
+        attributes = masked(instance.attributes, instance.sensitive_attributes)
+        return {
+            **shown,
+            "document": hint(instance.document),
+            "phone": contact.shown_phone(instance.phone),
+            "email": contact.shown_email(instance.email),
+            "attributes": attributes,
+        }
 
 
 class VisibleAttendant(serializers.PrimaryKeyRelatedField):
@@ -93,6 +115,21 @@ class LeadWriteSerializer(serializers.ModelSerializer):
         model = Lead
         fields = [*DETAIL_COLUMNS, "status", "reason", "attributes", "tags", "attendant"]
 
+    def to_internal_value(self, data: Any) -> Any:
+        """What was read masked and comes back so is left as it is."""
+        lead: Any = self.instance
+        if lead is not None and isinstance(data, dict):
+            hints = {
+                "phone": contact.shown_phone(lead.phone),
+                "email": contact.shown_email(lead.email),
+            }
+            data = {
+                name: value
+                for name, value in data.items()
+                if not (name in hints and contact.hides(name) and value == hints[name])
+            }
+        return super().to_internal_value(data)
+
     def validate_phone(self, text: str) -> str:
         return self._column("phone", text, _("This is not a phone number."))
 
@@ -105,7 +142,11 @@ class LeadWriteSerializer(serializers.ModelSerializer):
             raise serializers.ValidationError(
                 _("These are fields of their own: %(names)s.") % {"names": ", ".join(columns_named)}
             )
-        return attributes
+        # What was read masked and comes back so is left as it is.
+        return {name: text for name, text in attributes.items() if text != MASK}
+
+    def validate_tags(self, names: list[str]) -> list[str]:
+        return services.usable_tags(names, actor=person(self.context["request"]))
 
     def _column(self, field: str, text: str, refusal: Any) -> str:
         value = columns.as_column(field, text)
@@ -141,7 +182,7 @@ class LeadFilter(filters.FilterSet):
     tag = filters.CharFilter(field_name="tags__name", label=_("tag"))
     phone = filters.CharFilter(method="with_phone", label=_("phone, however it is written"))
     email = filters.CharFilter(lookup_expr="iexact")
-    attendant = filters.NumberFilter(field_name="attendant_id", label=_("attendant"))
+    attendant = IdFilter(field_name="attendant_id", label=_("attendant"))
     created = filters.IsoDateTimeFromToRangeFilter(field_name="created_at", label=_("created"))
     opted_out = filters.BooleanFilter(
         field_name="opted_out_at", lookup_expr="isnull", exclude=True, label=_("opted out")
@@ -198,7 +239,9 @@ class LeadViewSet(
         return Response(self.get_serializer(lead).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=LeadWriteSerializer, responses=LeadSerializer)
+    @transaction.atomic
     def partial_update(self, request: Request, pk: str | None = None) -> Response:
+        """All of what is given, or nothing when a part of it is refused."""
         lead = self.get_object()
         given = self._given(LeadWriteSerializer, lead)
         services.update_lead(

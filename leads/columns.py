@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from validate_docbr import CNPJ, CPF
 
 from leads.models import Lead
 from leads.phones import parse_typed
+from users.masking import is_document
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NOT_IN_DOCUMENTS = re.compile(r"[^0-9A-Z]")
@@ -51,13 +51,7 @@ def _email(text: str) -> str | None:
 def _document(text: str) -> str | None:
     """CPF or CNPJ without punctuation; a CNPJ may hold letters."""
     bare = _NOT_IN_DOCUMENTS.sub("", text.upper())
-    return bare if _is_document(bare) else None
-
-
-def _is_document(bare: str) -> bool:
-    return (len(bare) == 11 and CPF().validate(bare)) or (  # noqa: PLR2004  # digits of a CPF
-        len(bare) == 14 and CNPJ().validate(bare)  # noqa: PLR2004  # characters of a CNPJ
-    )
+    return bare if is_document(bare) else None
 
 
 def _unchanged(text: str) -> str | None:

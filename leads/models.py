@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Prefetch, Q
+from django.db.models import Exists, OuterRef, Prefetch, Q, Value
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from leads.phones import canonical_phone, parse_typed
-from users.permissions import ticket_scope
+from users import contact
+from users.masking import hidden_names
+from users.permissions import any_of, ticket_scope
+from users.text_search import Document, in_any, with_words
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
@@ -62,13 +68,21 @@ class LeadSource(models.TextChoices):
 
 
 # Codes among what is otherwise written by people.
-ORIGINS = {"console": _("console"), "flow": _("flow"), "api": "API"}
+ORIGINS = {"console": _("console"), "flow": _("flow"), "api": "API", "undone": _("undone")}
 CONTACT_PURPOSE = "contact"  # of a consent: being written to unasked
+PURPOSES = {CONTACT_PURPOSE: _("offers")}  # the others are words of a flow
 
 
 def origin_label(origin: str) -> str:
     """Where something was said, for people: a code in words, a channel or a reason as it is."""
     return str(ORIGINS.get(origin, origin))
+
+
+LEAD_WORDS = Document(
+    ("name", "email", "company"), phone="phone"
+)  # as in the index leads_lead_words
+_PHONE_TYPED = re.compile(r"\s*\+?[\d\s().\-]+")
+SHORTEST_PHONE = 8  # digits of a whole number, without its area
 
 
 class LeadQuerySet(models.QuerySet["Lead"]):
@@ -91,14 +105,53 @@ class LeadQuerySet(models.QuerySet["Lead"]):
         by_channel = Identity.objects.filter(scheme=Scheme.PHONE, address=number)
         return self.filter(Q(phone=f"+{number}") | Q(pk__in=by_channel.values("lead")))
 
+    def matching(self, text: str) -> LeadQuerySet:
+        """Who has these words in name, e-mail or company; by phone, however much of it is given
+        and however it is written. Of what is hidden from whoever looks only the whole finds."""
+        if contact.hides(contact.PHONE) or contact.hides(contact.EMAIL):
+            return self._matching_what_is_shown(text)
+        if not _PHONE_TYPED.fullmatch(text):
+            return in_any(self, with_words(Lead.objects.all(), LEAD_WORDS, text))
+        digits = "".join(one for one in text if one.isdigit())
+        by_part = with_words(Lead.objects.all(), LEAD_WORDS, digits)
+        if len(digits) < SHORTEST_PHONE:
+            return in_any(self, by_part)
+        numbers = {canonical_phone((parse_typed(text) or text).removeprefix("+")), digits}
+        by_phone = Lead.objects.filter(phone__in=[f"+{number}" for number in numbers])
+        by_channel = Lead.objects.filter(
+            identities__scheme=Scheme.PHONE, identities__address__in=numbers
+        )
+        return in_any(self, by_part, by_phone, by_channel)
+
+    def _matching_what_is_shown(self, text: str) -> LeadQuerySet:
+        """The index finds by all columns; what it found is looked at again without the hidden
+        ones, so that nobody spells an address out by trying its beginnings."""
+        shown = replace(
+            LEAD_WORDS,
+            columns=tuple(filter(contact.is_searchable, LEAD_WORDS.columns)),
+            phone="" if contact.hides(contact.PHONE) else LEAD_WORDS.phone,
+        )
+        words = with_words(Lead.objects.all(), LEAD_WORDS, text)
+        found = [with_words(words, shown, text)]
+        if _PHONE_TYPED.fullmatch(text) and parse_typed(text):
+            found += [Lead.objects.with_phone(text)]
+        if "@" in text:
+            found += [Lead.objects.filter(email__iexact=text.strip())]
+        return in_any(self, *found)
+
     def visible_to(self, user: User | AnonymousUser) -> LeadQuerySet:
         """Admins see all; attendants the leads they keep and those of tickets they see."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
         if user.is_admin:
             return self.all()
-        by_ticket = Lead.objects.filter(ticket_scope(user, "tickets__"), pk=OuterRef("pk"))
-        return self.filter(Q(attendant=user) | Exists(by_ticket))
+        return self.filter(any_of(lead_rules(user)))
+
+
+def lead_rules(user: User) -> dict[str, Q]:
+    """Why an attendant sees a lead, each reason by its name."""
+    by_ticket = Lead.objects.filter(ticket_scope(user, "tickets__"), pk=OuterRef("pk"))
+    return {"keeps": Q(attendant=user), "ticket": Q(Exists(by_ticket))}
 
 
 class Lead(models.Model):
@@ -125,6 +178,14 @@ class Lead(models.Model):
         default=LeadSource.MANUAL,
     )
     attributes = models.JSONField(_("attributes"), default=dict, blank=True)
+    sensitive_attributes = models.JSONField(
+        _("sensitive attributes"),
+        default=list,
+        db_default=Value([], models.JSONField()),
+        blank=True,
+        editable=False,
+        help_text=_("The names of those that a flow filled with a sensitive variable."),
+    )
     referral = models.JSONField(
         _("ad referral"),
         default=dict,
@@ -172,7 +233,19 @@ class Lead(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name or self.phone or f"lead {self.pk}"
+        return self.name or contact.shown_phone(self.phone) or f"lead {self.pk}"
+
+    @property
+    def hidden_attributes(self) -> frozenset[str]:
+        """The names of the attributes that a page masks."""
+        return hidden_names(self.attributes, self.sensitive_attributes)
+
+    @cached_property
+    def channel_number(self) -> str:
+        """The number that a channel knows this person by, as E.164; "" where it knows an id."""
+        by_phone = self.identities.filter(scheme=Scheme.PHONE).order_by("-id")
+        number = by_phone.values_list("address", flat=True).first()
+        return f"+{number}" if number else ""
 
     @property
     def opt_out_record(self) -> Consent | None:
@@ -223,7 +296,13 @@ class Identity(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.address
+        return self.shown_address
+
+    @property
+    def shown_address(self) -> str:
+        """As whoever looks may see it: an id says nothing of its owner, a number does."""
+        is_phone = self.scheme == Scheme.PHONE
+        return contact.shown_phone(self.address) if is_phone else self.address
 
 
 class LeadStatusChange(models.Model):
@@ -252,6 +331,10 @@ class LeadStatusChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.from_status or '–'} → {self.to_status}"
+
+    @property
+    def reason_label(self) -> str:
+        return origin_label(self.reason)
 
 
 class Note(models.Model):
@@ -293,7 +376,11 @@ class Consent(models.Model):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return self.purpose
+        return self.purpose_label
+
+    @property
+    def purpose_label(self) -> str:
+        return str(PURPOSES.get(self.purpose, self.purpose))
 
     @property
     def origin_label(self) -> str:

@@ -66,5 +66,14 @@ def parse_typed(text: str) -> str | None:
     return next((candidate for candidate in candidates if _is_valid(candidate)), None)
 
 
+def spaced(e164: str) -> str:
+    """A stored number as people read it; what is none stays as it is."""
+    try:
+        number = phonenumbers.parse(e164)
+    except phonenumbers.NumberParseException:
+        return e164
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+
+
 def _is_valid(e164: str) -> bool:
     return phonenumbers.is_valid_number(phonenumbers.parse(e164))

@@ -6,7 +6,7 @@ A lead is locked after the session and the ticket it is changed for.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -30,7 +30,9 @@ from leads.models import (
     Tag,
 )
 from leads.signals import leads_merging
+from users import audit
 from users.errors import DomainError
+from users.frozen import Frozen
 from users.models import User
 
 logger = logging.getLogger(__name__)
@@ -125,15 +127,32 @@ def preferred_of(lead: Lead, addresses: Sequence[AddressLike]) -> Identity | Non
     return _preferred(mine, ANSWER_ORDER) if mine else None
 
 
-def having(addresses: Sequence[AddressLike]) -> Q:
-    """The condition on Identity that it is one of these addresses."""
-    return _at_any(_by_key(addresses))
+def told(addresses: Iterable[AddressLike]) -> dict[str, str]:
+    """These addresses as named values of a frozen query (see `having`)."""
+    return _values_of(_by_key(addresses))
 
 
-def _at_any(keys: Iterable[Key]) -> Q:
+def having(values: Mapping[str, str]) -> Q:
+    """The condition on Identity that it is one of the addresses told."""
     return reduce(
-        or_, (Q(scheme=scheme, scope=scope, address=address) for scheme, scope, address in keys)
+        or_,
+        (
+            Q(
+                scheme=values[f"scheme{number}"],
+                scope=values[f"scope{number}"],
+                address=values[f"address{number}"],
+            )
+            for number in range(len(values) // 3)
+        ),
     )
+
+
+def _values_of(keys: Iterable[Key]) -> dict[str, str]:
+    return {
+        f"{name}{number}": value
+        for number, key in enumerate(keys)
+        for name, value in zip(("scheme", "scope", "address"), key, strict=True)
+    }
 
 
 def _by_key(addresses: Iterable[AddressLike]) -> dict[Key, AddressLike]:
@@ -142,12 +161,19 @@ def _by_key(addresses: Iterable[AddressLike]) -> dict[Key, AddressLike]:
 
 def _known(by_key: Iterable[Key]) -> list[Identity]:
     """The identities at these addresses, each with its lead (the winner's, if it was merged)."""
-    rows = Identity.objects.filter(_at_any(by_key)).select_related("lead").order_by("pk")
-    identities = list(rows)
+    values = _values_of(by_key)
+    identities: list[Identity] = _AT.all(len(values), **values)
     for identity in identities:
         while identity.lead.merged_into is not None:
             identity.lead = identity.lead.merged_into
     return identities
+
+
+_AT = Frozen(
+    lambda _count, **values: (
+        Identity.objects.filter(having(values)).select_related("lead").order_by("pk")
+    )
+)
 
 
 def _create(
@@ -346,17 +372,20 @@ def update_lead(  # noqa: PLR0913  # keyword-only
     consent: str = "",
     consent_granted: bool = True,
     consent_text: str = "",
+    sensitive: Collection[str] = (),
     actor: User | None = None,
     reason: str = "",
 ) -> Lead:
     """Change what is given. Never raises on what a customer wrote.
 
     A field that is no column, or a text that its column cannot hold (an e-mail that is none), is
-    kept in `attributes`. Without `actor` (the bot) an empty text clears nothing and the status
-    only moves forward. `tags` replaces all of them.
+    kept in `attributes`, where pages mask those that are named in `sensitive`. Without `actor` (the
+    bot) an empty text clears nothing and the status only moves forward. `tags` replaces all of
+    them.
     """
     _lock(lead)
     changed = _set_fields(lead, fields or {}, may_clear=actor is not None)
+    changed += _note_sensitive(lead, sensitive)
     changed += _set_status(lead, status, actor=actor, reason=reason) if status else []
     if changed:
         lead.save(update_fields=[*changed, "updated_at"])
@@ -411,6 +440,7 @@ def opt_out(lead: Lead, *, text: str, origin: str, at: datetime) -> bool:
     if not Lead.objects.filter(pk=lead.pk, opted_out_at=None).update(opted_out_at=at):
         return False
     lead.opted_out_at = at
+    audit.changed(lead, {"opted_out_at": None}, {"opted_out_at": at})
     record_consent(lead, CONTACT_PURPOSE, is_granted=False, text=text, origin=origin)
     return True
 
@@ -420,6 +450,7 @@ def opt_in(lead: Lead, *, text: str, origin: str, at: datetime) -> bool:
     """They agree to be written to again; False if they had not opted out."""
     if not Lead.objects.filter(pk=lead.pk, opted_out_at__lte=at).update(opted_out_at=None):
         return False
+    audit.changed(lead, {"opted_out_at": lead.opted_out_at}, {"opted_out_at": None})
     lead.opted_out_at = None
     record_consent(lead, CONTACT_PURPOSE, is_granted=True, text=text, origin=origin)
     return True
@@ -457,6 +488,28 @@ def get_or_create_tags(names: Iterable[str]) -> list[Tag]:
         raise LeadRefusal(_("The tag has no name."), code="empty_tag", status=400)
     Tag.objects.bulk_create([Tag(name=name) for name in _unknown(wanted)], ignore_conflicts=True)
     return list(Tag.objects.filter(_named(wanted)))
+
+
+def usable_tags(names: list[str], *, actor: User) -> list[str]:
+    """These names, if the actor may use them: who may not make tags takes those there are."""
+    written = [cleaned for name in names if (cleaned := columns.clean(name)[:40].strip())]
+    if written and not actor.has_perm("leads.add_tag") and _unknown(written):
+        raise LeadRefusal(
+            _("There is no tag of this name. An administrator can make it."),
+            code="unknown_tag",
+            status=400,
+        )
+    return names
+
+
+def _note_sensitive(lead: Lead, names: Collection[str]) -> list[str]:
+    """Keep in memory which attributes are sensitive; returns the columns to save."""
+    named = {*lead.sensitive_attributes, *(columns.clean(name)[:60] for name in names)}
+    kept = sorted(named & lead.attributes.keys())
+    if kept == lead.sensitive_attributes:
+        return []
+    lead.sensitive_attributes = kept
+    return ["sensitive_attributes"]
 
 
 def _unknown(names: Sequence[str]) -> list[str]:
@@ -551,6 +604,7 @@ def merge_leads(winner: Lead, loser: Lead, *, actor: User | None) -> Lead:
     loser.merged_into = winner
     loser.save(update_fields=["merged_into", "updated_at"])
     add_note(winner, author=actor, text=_merged(loser))
+    audit.acted(winner, audit.MERGED, other=str(loser))
     return winner
 
 
@@ -577,7 +631,8 @@ def _fill_from(winner: Lead, loser: Lead) -> list[str]:
     for name in changed:
         setattr(winner, name, getattr(loser, name))
     winner.attributes = {**loser.attributes, **winner.attributes}
-    return [*(name.removesuffix("_id") for name in changed), "attributes"]
+    changed = [*(name.removesuffix("_id") for name in changed), "attributes"]
+    return [*changed, *_note_sensitive(winner, loser.sensitive_attributes)]
 
 
 def _merged(loser: Lead) -> str:

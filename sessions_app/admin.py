@@ -5,21 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.apps import apps
 from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.db.models import Prefetch, QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from sessions_app import services
-from sessions_app.models import CREDENTIALS, Channel, Session
+from sessions_app.models import CREDENTIALS, Channel, Owner, Session
 from sessions_app.windows import WindowFilter, window_left
 from users.console import ReadOnlyModelAdmin, VisibleModelAdmin
+from users.durations import duration_in_words
 from users.permissions import person
 
 PREVIEW_SHOWN = 60
+LONGEST_ID = 18  # digits of a bigint
+SAFE_METHODS = ("GET", "HEAD")
 
 
 def secret_field(label: Any) -> forms.CharField:
@@ -58,12 +66,12 @@ class ChannelAdmin(VisibleModelAdmin):
     """A channel is deactivated, never deleted: conversations were held on it."""
 
     form = ChannelForm
+    confirms = frozenset({"add", "change", "forget_previous_secret"})
     list_display = [
         "name",
         "kind",
         "slug",
         "display_number",
-        "external_id",
         "is_default",
         "is_active",
         "paused_until",
@@ -161,6 +169,25 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.real().live()
 
 
+class SilenceFilter(admin.SimpleListFilter):
+    """Whether the bot waits for the customer, and has said so."""
+
+    title = _("silence")
+    parameter_name = "silence"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("waiting", _("the bot waits")), ("warned", _("warned of idleness"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        waiting = queryset.filter(idle_due_at__isnull=False)
+        match self.value():
+            case "waiting":
+                return waiting
+            case "warned":
+                return waiting.filter(idle_warned_at__isnull=False)
+        return queryset
+
+
 @admin.register(Session)
 class SessionAdmin(ReadOnlyModelAdmin):
     """Conversations are read here; what happens to them goes through the services."""
@@ -168,20 +195,18 @@ class SessionAdmin(ReadOnlyModelAdmin):
     list_display = [
         "lead",
         "channel",
-        "owner",
-        "owner_since",
-        "current_state",
+        "with_whom",
+        "step",
         "preview",
-        "unread",
-        "last_message_at",
+        "silent_for",
         "window_left",
-        "ended_at",
-        "end_reason",
+        "how_it_ended",
     ]
     list_filter = [
         StateFilter,
         WindowFilter,
         "owner",
+        SilenceFilter,
         ("channel", admin.RelatedOnlyFieldListFilter),
         "end_reason",
         "started_at",
@@ -190,32 +215,101 @@ class SessionAdmin(ReadOnlyModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     search_fields = ["lead__name", "lead__phone", "lead__email"]
-    search_help_text = _("Name, phone or e-mail of the lead.")
+    search_help_text = _("Name, phone or e-mail of the lead")
     ordering = ["-id"]
     actions = ["close"]
-    fieldsets = [
-        (None, {"fields": ["lead", "channel", "identity", "owner", "owner_since"]}),
-        (
-            _("Conversation"),
-            {"fields": ["last_message_at", "last_message_preview", "unread", "window_expires_at"]},
-        ),
-        (_("Flow"), {"fields": ["current_state", "context", "idle_due_at", "idle_warned_at"]}),
-        (_("Times"), {"fields": ["started_at", "last_interaction_at", "ended_at", "end_reason"]}),
-    ]
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """How they ended is said of those that may have."""
+        columns = super().get_list_display(request)
+        if request.GET.get(StateFilter.parameter_name):
+            return columns
+        return [name for name in columns if name != "how_it_ended"]
+
+    @admin.display(description=_("with"), ordering="owner")
+    def with_whom(self, session: Session) -> str:
+        """The bot, the queue, or who holds the open ticket."""
+        holders = [ticket.assignee for ticket in session.open_tickets if ticket.assignee]  # type: ignore[attr-defined]  # prefetched
+        return str(holders[0] if holders else Owner(session.owner).label)
+
+    @admin.display(description=_("current node"), ordering="current_state")
+    def step(self, session: Session) -> str:
+        title = session.step_title or session.current_state  # type: ignore[attr-defined]  # annotated
+        return title if session.current_state else "–"
+
+    @admin.display(description=_("without an answer"), ordering="idle_due_at")
+    def silent_for(self, session: Session) -> str:
+        """How long the bot has been waiting for the customer."""
+        since = session.last_interaction_at
+        if session.idle_due_at is None or since is None or not session.is_live:
+            return "–"
+        return duration_in_words(timezone.now() - since)
+
+    @admin.display(description=_("ended"), ordering="ended_at")
+    def how_it_ended(self, session: Session) -> str:
+        if session.ended_at is None:
+            return "–"
+        when = date_format(timezone.localtime(session.ended_at), "SHORT_DATETIME_FORMAT")
+        return f"{when} · {session.get_end_reason_display()}"
 
     @admin.display(description=_("last message"), ordering="last_message_at")
     def preview(self, session: Session) -> str:
-        return Truncator(session.last_message_preview).chars(PREVIEW_SHOWN)
+        """When, and how it begins."""
+        if session.last_message_at is None:
+            return "–"
+        at = timezone.localtime(session.last_message_at)
+        is_today = at.date() == timezone.localdate()
+        when = date_format(at, "TIME_FORMAT" if is_today else "SHORT_DATE_FORMAT")
+        return f"{when} · {Truncator(session.last_message_preview).chars(PREVIEW_SHOWN)}"
 
     @admin.display(description=_("window"), ordering="window_expires_at")
     def window_left(self, session: Session) -> str:
         return window_left(session, at=timezone.now())
 
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """A page of its own instead of a form: everything on it belongs to the app that runs the
+        conversation."""
+        session = self._visible_session(request, object_id)
+        if session is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]  # not in the stubs
+        if request.method not in SAFE_METHODS or not self.has_view_permission(request, session):
+            raise PermissionDenied
+        context = {
+            **self.admin_site.each_context(request),
+            "title": str(session.lead),
+            "subtitle": None,
+            "opts": self.opts,
+            "original": session,
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/sessions_app/session/change_form.html", context)
+
+    def _visible_session(self, request: HttpRequest, object_id: str) -> Session | None:
+        if not object_id.isascii() or not object_id.isdigit() or len(object_id) > LONGEST_ID:
+            return None
+        mine = Session.objects.visible_to(request.user).select_related(
+            "lead", "channel", "identity"
+        )
+        lean = mine.defer("channel__credentials", "channel__settings")
+        return lean.filter(pk=int(object_id)).first()
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
-        """Without what a list does not show."""
+        """Without what a list does not show; with who holds it and where it stands."""
+        tickets: Any = apps.get_model("tickets", "Ticket")  # of the app above, by name
+        open_ones = tickets.objects.open()  # door: of visible sessions, below
+        names = ("session_id", "assignee__first_name", "assignee__last_name", "assignee__username")
+        holders = open_ones.select_related("assignee").only(*names)
         return (
             super()
             .get_queryset(request)
+            .annotate(step_title=KeyTextTransform("title", "flow_state"))
+            .prefetch_related(Prefetch("tickets", queryset=holders, to_attr="open_tickets"))
             .defer("context", "flow_state", "channel__credentials", "channel__settings")
         )
 

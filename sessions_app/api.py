@@ -7,7 +7,12 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_field,
+    extend_schema_view,
+)
 from rest_framework import mixins, serializers, viewsets
 from rest_framework.decorators import action
 from rest_framework.permissions import SAFE_METHODS
@@ -17,6 +22,7 @@ from rest_framework.response import Response
 from sessions_app import services
 from sessions_app.models import CREDENTIALS, Channel, EndReason, Owner, Session
 from sessions_app.windows import WindowFilterSet
+from users.filters import IdFilter
 from users.permissions import person
 
 
@@ -107,6 +113,7 @@ class ChannelViewSet(
     """Everybody reads channels; admins change them. One is deactivated, never deleted."""
 
     scope = "channels"
+    confirms = frozenset({"create", "partial_update"})
     serializer_class = ChannelSerializer
     http_method_names = ["get", "post", "patch", "head", "options"]
     filterset_fields = ["kind", "is_active", "is_default", "slug"]
@@ -157,11 +164,17 @@ class SessionSerializer(serializers.ModelSerializer):
 
 
 class SessionDetailSerializer(SessionSerializer):
-    """With the variables that the bot has collected."""
+    """With the variables that the bot has collected; attendants get sensitive ones masked."""
+
+    context: Any = serializers.SerializerMethodField()
 
     class Meta(SessionSerializer.Meta):
         fields = [*SessionSerializer.Meta.fields, "context"]
         read_only_fields = fields
+
+    @extend_schema_field(serializers.DictField())
+    def get_context(self, session: Session) -> dict[str, Any]:
+        return session.context_for(person(self.context["request"]))
 
 
 class SessionFilter(WindowFilterSet):
@@ -169,7 +182,7 @@ class SessionFilter(WindowFilterSet):
     owner = filters.MultipleChoiceFilter(choices=Owner.choices)
     end_reason = filters.MultipleChoiceFilter(choices=EndReason.choices)
     channel = filters.CharFilter(field_name="channel__slug", label=_("channel"))
-    lead = filters.NumberFilter(field_name="lead_id", label=_("lead"))
+    lead = IdFilter(field_name="lead_id", label=_("lead"))
     started = filters.IsoDateTimeFromToRangeFilter(field_name="started_at", label=_("started"))
 
     class Meta:
@@ -205,11 +218,11 @@ class SessionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.
 
     def get_queryset(self) -> Any:
         visible = Session.objects.visible_to(self.request.user).select_related("lead", "channel")
-        sessions = visible.defer("flow_state", "channel__credentials", "channel__settings")
+        sessions = visible.defer("channel__credentials", "channel__settings")
         if self.action != "list":
             return sessions
         is_simulated = self.request.query_params.get("simulated") == "true"
-        return sessions.defer("context").filter(is_simulated=is_simulated)
+        return sessions.defer("context", "flow_state").filter(is_simulated=is_simulated)
 
     def get_serializer_class(self) -> Any:
         return SessionDetailSerializer if self.action == "retrieve" else SessionSerializer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from leads.models import Identity, Lead
 from sessions_app.fields import UNREADABLE, EncryptedJSONField
-from users.permissions import ticket_scope
+from users.masking import masked
+from users.permissions import any_of, ticket_scope
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
@@ -192,8 +193,13 @@ class SessionQuerySet(models.QuerySet["Session"]):
             return self.none()
         if user.is_admin:
             return self.all()
-        by_ticket = Session.objects.filter(ticket_scope(user, "tickets__"), pk=OuterRef("pk"))
-        return self.filter(Q(lead__attendant=user) | Exists(by_ticket))
+        return self.filter(any_of(session_rules(user)))
+
+
+def session_rules(user: User) -> dict[str, Q]:
+    """Why an attendant sees a conversation, each reason by its name."""
+    by_ticket = Session.objects.filter(ticket_scope(user, "tickets__"), pk=OuterRef("pk"))
+    return {"keeps": Q(lead__attendant=user), "ticket": Q(Exists(by_ticket))}
 
 
 class Session(models.Model):
@@ -201,8 +207,9 @@ class Session(models.Model):
 
     `owner` and `epoch` say who may speak; both change only in `services.hand_over`. `epoch` rises
     only when the speaker changes between bot and people. `seq` is the last FlowLog row's number.
-    `flow_state` holds the run, its version and the engine's state. All of it is written under the
-    row lock (`services.lock_session`).
+    `flow_state` holds the run, its version and the engine's state, and for the apps below the one
+    that runs flows the `title` of the current node and the names of `sensitive` variables. All of
+    it is written under the row lock (`services.lock_session`).
     """
 
     lead = models.ForeignKey(
@@ -289,6 +296,7 @@ class Session(models.Model):
         ]
         indexes = [
             models.Index(fields=["lead", "channel", "-id"], name="sessions_session_lead"),
+            models.Index(fields=["started_at"], name="sessions_session_started"),
             models.Index(
                 fields=["idle_due_at"],
                 condition=Q(ended_at=None, owner="bot", idle_due_at__isnull=False),
@@ -312,6 +320,14 @@ class Session(models.Model):
     @property
     def is_live(self) -> bool:
         return self.ended_at is None
+
+    def context_for(self, user: User) -> dict[str, Any]:
+        """The variables as `user` gets them where showing one is not logged: an attendant without
+        the sensitive ones, and without any of a run that does not say which ones are."""
+        if user.is_admin:
+            return dict(self.context)
+        shown = masked(self.context, self.flow_state.get("sensitive", self.context.keys()))
+        return dict(shown)
 
     def window_is_open(self, at: datetime) -> bool:
         """May free text be sent at `at`? True on channels that have no service window.

@@ -11,13 +11,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from leads.models import Identity, Lead
+from leads.services import AddressLike, having, told
 from sessions_app.models import Channel, EndReason, Owner, Session, SessionQuerySet
+from users import audit
 from users.errors import DomainError
+from users.frozen import Frozen
 
 PREVIEW_LENGTH = 160
 RACES = 3  # how often a live session may end between our insert and our read before we give up
@@ -32,7 +34,10 @@ class SessionConflict(DomainError):
 def lock_session(pk: int) -> Session:
     """The session, locked until the transaction ends. Its lead, channel and identity are read when
     they are asked for, hence after the lock: a join would show them as they were before a wait."""
-    return _locked().get(pk=pk)
+    session: Session | None = _BY_KEY.first(pk=pk)
+    if session is None:
+        raise Session.DoesNotExist
+    return session
 
 
 def lock_live_session(*, lead_id: int, channel_id: int) -> Session | None:
@@ -40,11 +45,11 @@ def lock_live_session(*, lead_id: int, channel_id: int) -> Session | None:
     return _locked().live().filter(lead_id=lead_id, channel_id=channel_id).first()
 
 
-def lock_live_sessions_of(identities: Q, *, channel_id: int) -> list[Session]:
-    """The live sessions on this channel of whoever has these identities (a condition on Identity),
-    locked in the order of their ids, in one statement: usually one or none."""
-    whose = Identity.objects.filter(identities).values("lead")
-    return list(_locked().live().filter(lead__in=whose, channel_id=channel_id).order_by("id"))
+def lock_live_sessions_of(addresses: Iterable[AddressLike], *, channel_id: int) -> list[Session]:
+    """The live sessions on this channel of whoever has one of these addresses, locked in the order
+    of their ids, in one statement: usually one or none."""
+    values = told(addresses)
+    return _LIVE_OF.all(len(values), channel=channel_id, **values)
 
 
 def lock_sessions_of(leads: Iterable[Lead]) -> list[Session]:
@@ -127,7 +132,9 @@ def close_session(session_id: int, *, at: datetime) -> Session:
 @transaction.atomic
 def make_default(channel: Channel) -> Channel:
     """From now on this channel answers at /webhook, and no other."""
-    Channel.objects.filter(is_default=True).exclude(pk=channel.pk).update(is_default=False)
+    for older in Channel.objects.filter(is_default=True).exclude(pk=channel.pk):
+        older.is_default = False
+        older.save(update_fields=["is_default"])
     channel.is_default = True
     channel.save(update_fields=["is_default"])
     return channel
@@ -136,7 +143,10 @@ def make_default(channel: Channel) -> Channel:
 def resume_sending(channel: Channel) -> bool:
     """Take the pause off; False when there was none. What the pause was for may put it on again."""
     paused = Channel.objects.filter(pk=channel.pk, paused_until__isnull=False)
-    return bool(paused.update(paused_until=None, pause_reason=""))
+    if not paused.update(paused_until=None, pause_reason=""):
+        return False
+    audit.changed(channel, {"paused_until": channel.paused_until}, {"paused_until": None})
+    return True
 
 
 def forget_previous_secret(channel: Channel) -> bool:
@@ -228,6 +238,17 @@ def cut_preview(text: str) -> str:
 
 def _locked() -> SessionQuerySet:
     return Session.objects.select_for_update(no_key=True, of=("self",))
+
+
+_BY_KEY = Frozen(lambda _shape, pk: _locked().filter(pk=pk))
+_LIVE_OF = Frozen(
+    lambda _count, channel, **values: (
+        _locked()
+        .live()
+        .filter(lead__in=Identity.objects.filter(having(values)).values("lead"), channel_id=channel)
+        .order_by("id")
+    )
+)
 
 
 def _insert_session(

@@ -2,340 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from django import forms
-from django.contrib import admin, messages
-from django.contrib.admin.helpers import ActionForm
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator
-from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from sessions_app.windows import WindowFilter, window_left
-from tickets import services
+from tickets import distribution_views, inbox_bulk, inbox_views, print_views, workspace_views
+from tickets.distribution.words import told, weights_in_words
+from tickets.inbox import search
+from tickets.inbox_list import InboxList
 from tickets.models import (
-    OPEN_STATUSES,
     AssignmentDecision,
     CannedResponse,
     InternalNote,
-    Priority,
     SlaPolicy,
     Ticket,
     TicketEvent,
 )
-from tickets.services import Next
-from tickets.wording import collected, event_in_words
-from users.console import ReadOnlyModelAdmin, ReadOnlyTabularInline, VisibleModelAdmin
-from users.models import Department
-from users.permissions import person
-
-PREVIEW_SHOWN = 60
-
-
-class StateFilter(admin.SimpleListFilter):
-    """What somebody has to do, unless asked for more; the simulator's tickets stand apart."""
-
-    title = _("state")
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("mine", _("with me")),
-            ("unassigned", _("with nobody")),
-            ("late", _("SLA missed")),
-            ("snoozed", _("snoozed")),
-            ("done", _("resolved or closed")),
-            ("all", _("all")),
-            ("simulated", _("simulated")),
-        ]
-
-    def choices(self, changelist: Any) -> Any:
-        first, *others = super().choices(changelist)
-        return [{**first, "display": _("open")}, *others]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:  # noqa: PLR0911  # a table
-        at, real = timezone.now(), queryset.real()
-        match self.value():
-            case "mine":
-                return real.open().awake(at).filter(assignee=person(request))
-            case "unassigned":
-                return real.open().awake(at).unassigned()
-            case "late":
-                return real.open().late(at)
-            case "snoozed":
-                return real.open().filter(snoozed_until__gt=at)
-            case "done":
-                return real.exclude(status__in=OPEN_STATUSES)
-            case "all":
-                return real
-            case "simulated":
-                return queryset.filter(is_simulated=True)
-        return real.open()
-
-
-class TicketWindowFilter(WindowFilter):
-    prefix = "session__"
-
-
-class DepartmentForm(forms.Form):
-    department = forms.ModelChoiceField(
-        label=_("Department"),
-        required=False,
-        queryset=Department.objects.active(),  # door: everybody may know the departments
-    )
-
-
-class TicketActionForm(ActionForm, DepartmentForm):
-    """Beside the list's actions: where "Transfer" goes."""
-
-
-class NoteInline(admin.TabularInline):
-    """A note is added, never rewritten, and never sent."""
-
-    model = InternalNote
-    extra = 1
-    fields = ["text", "author", "created_at"]
-    readonly_fields = ["author", "created_at"]
-    can_delete = False
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[InternalNote]:
-        return super().get_queryset(request).select_related("author")
-
-    def has_change_permission(self, request: HttpRequest, obj: Ticket | None = None) -> bool:
-        return False
-
-
-class EventInline(ReadOnlyTabularInline):
-    model = TicketEvent
-    fields = ["created_at", "kind", "actor", "in_words"]
-
-    @admin.display(description=_("details"))
-    def in_words(self, event: TicketEvent) -> str:
-        return event_in_words(event)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[TicketEvent]:
-        return super().get_queryset(request).select_related("actor")
-
-
-class DecisionInline(ReadOnlyTabularInline):
-    model = AssignmentDecision
-    fields = ["created_at", "chosen", "policy", "reason", "candidates"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[AssignmentDecision]:
-        return super().get_queryset(request).select_related("chosen")
+from tickets.wording import event_in_words
+from users.console import ReadOnlyModelAdmin, VisibleModelAdmin
 
 
 @admin.register(Ticket)
 class TicketAdmin(VisibleModelAdmin):
-    """The bot and the services open tickets. Here one says what the case is about; who has it and
-    how it stands change by the actions alone."""
+    """The bot and the services open tickets; they change by actions alone. The list is
+    tickets/inbox_list.py, the page of one ticket tickets/workspace_views.py."""
 
-    list_display = [
-        "protocol",
-        "lead",
-        "subject",
-        "priority",
-        "status",
-        "department",
-        "assignee",
-        "preview",
-        "unread",
-        "queued_at",
-        "first_response_due_at",
-        "window_left",
-    ]
-    list_filter = [
-        StateFilter,
-        TicketWindowFilter,
-        "status",
-        "priority",
-        ("department", admin.RelatedOnlyFieldListFilter),
-        ("assignee", admin.RelatedOnlyFieldListFilter),
-        ("tags", admin.RelatedOnlyFieldListFilter),
-        ("snoozed_until", admin.EmptyFieldListFilter),
-        "created_at",
-    ]
-    list_select_related = ["lead", "department", "assignee", "session"]
     list_per_page = 50
     show_full_result_count = False
     search_fields = ["protocol", "subject", "lead__name", "lead__phone", "lead__email"]
-    search_help_text = _("Protocol, subject, or name, phone or e-mail of the lead.")
+    search_help_text = _("Protocol, subject, or name, phone or e-mail of the lead")
     ordering = ["-id"]
-    autocomplete_fields = ["tags"]
-    fieldsets = [
-        (None, {"fields": ["protocol", "lead", "session", "subject", "tags"]}),
-        (_("Work"), {"fields": ["status", "priority", "department", "assignee"]}),
-        (_("From the bot"), {"fields": ["collected", "handoff_reason"]}),
-        (
-            _("Times"),
-            {
-                "fields": [
-                    "created_at",
-                    "queued_at",
-                    "assigned_at",
-                    "first_response_due_at",
-                    "first_response_at",
-                    "resolution_due_at",
-                    "snoozed_until",
-                    "resolved_at",
-                    "closed_at",
-                    "outcome",
-                ]
-            },
-        ),
-    ]
-    editable = ("subject", "tags")
-    inlines = [NoteInline, EventInline, DecisionInline]
-    action_form = TicketActionForm
-    actions = [
-        "claim",
-        "release",
-        "transfer",
-        "resolve_and_end",
-        "resolve_to_bot",
-        "reopen",
-        "make_high",
-        "make_medium",
-        "make_low",
-    ]
+    actions = inbox_bulk.ACTIONS
 
-    @admin.display(description=_("last message"), ordering="last_message_at")
-    def preview(self, ticket: Ticket) -> str:
-        return Truncator(ticket.last_message_preview).chars(PREVIEW_SHOWN)
+    def get_urls(self) -> list[Any]:
+        return [
+            *inbox_views.urls(self),
+            *workspace_views.urls(self),
+            *print_views.urls(self),
+            *super().get_urls(),
+        ]
 
-    @admin.display(description=_("window"), ordering="session__window_expires_at")
-    def window_left(self, ticket: Ticket) -> str:
-        return window_left(ticket.session, at=timezone.now())
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[InboxList]:
+        return InboxList
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        if request.method == "POST":
+            request.POST = inbox_bulk.as_action(request)  # type: ignore[assignment]  # a copy
+            return super().changelist_view(request, extra_context)
+        undo = inbox_bulk.undo_offered(request)
+        return super().changelist_view(request, {"undo": undo, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ticket]:
         """Without what a list does not show of the conversation."""
         tickets = super().get_queryset(request)
         return tickets.defer("session__context", "session__flow_state")
 
-    @admin.display(description=_("collected variables"))
-    def collected(self, ticket: Ticket) -> SafeString | str:
-        answers = collected(ticket)
-        if not answers:
-            return "–"
-        return format_html("<ul>{}</ul>", format_html_join("", "<li>{}: {}</li>", answers))
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found = search(queryset, search_term) if search_term.strip() else queryset
+        return found, False
 
-    @admin.display(description=_("why the bot handed over"))
-    def handoff_reason(self, ticket: Ticket) -> str:
-        return str(ticket.handoff.get("reason") or "–")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Ticket | None = None) -> Any:
-        shown = [name for _title, options in self.fieldsets for name in options["fields"]]
-        return [name for name in shown if name not in self.editable]
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        """The workspace stands in for the form: what is changed there is changed by its actions."""
+        page = workspace_views.page(request, object_id)
+        if page is not None:
+            return page
+        return self._get_obj_does_not_exist_redirect(  # type: ignore[attr-defined]  # not in stubs
+            request, self.opts, object_id
+        )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Ticket | None = None) -> bool:
         return False
-
-    def save_model(self, request: HttpRequest, obj: Ticket, form: Any, change: bool) -> None:
-        """The form itself saves the tags after this."""
-        if "subject" in form.changed_data:
-            services.update_details(obj, subject=obj.subject, actor=person(request))
-
-    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
-        """Notes are the only rows that are written below a ticket."""
-        for note in formset.save(commit=False):
-            services.add_note(form.instance, author=person(request), text=note.text)
-
-    @admin.action(description=_("Claim"), permissions=["change"])
-    def claim(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
-        user = person(request)
-        count = self._in_order(request, tickets, lambda one: services.claim(one, user=user))
-        text = ngettext("%(count)d ticket is yours.", "%(count)d tickets are yours.", count)
-        self.tell_count(request, text, count)
-
-    @admin.action(description=_("Release to the queue"), permissions=["change"])
-    def release(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
-        actor = person(request)
-        count = self._in_order(request, tickets, lambda one: services.release(one, actor=actor))
-        text = ngettext(
-            "%(count)d ticket is in the queue.", "%(count)d tickets are in the queue.", count
-        )
-        self.tell_count(request, text, count)
-
-    @admin.action(description=_("Transfer to the department"), permissions=["change"])
-    def transfer(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
-        form = DepartmentForm(request.POST)
-        department = form.cleaned_data["department"] if form.is_valid() else None
-        if department is None:
-            self.message_user(request, gettext("Choose a department."), messages.ERROR)
-            return
-        actor = person(request)
-        count = self._in_order(
-            request,
-            tickets,
-            lambda one: services.transfer(one, department=department, actor=actor),
-        )
-        text = ngettext("%(count)d ticket transferred.", "%(count)d tickets transferred.", count)
-        self.tell_count(request, text, count)
-
-    @admin.action(description=_("Resolve and end the conversation"), permissions=["change"])
-    def resolve_and_end(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
-        self._resolve(request, tickets, then=Next.END)
-
-    @admin.action(description=_("Resolve and return to the bot"), permissions=["change"])
-    def resolve_to_bot(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
-        self._resolve(request, tickets, then=Next.BOT)
-
-    @admin.action(description=_("Reopen"), permissions=["change"])
-    def reopen(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
-        actor = person(request)
-        count = self._in_order(request, tickets, lambda one: services.reopen(one, actor=actor))
-        text = ngettext("%(count)d ticket reopened.", "%(count)d tickets reopened.", count)
-        self.tell_count(request, text, count)
-
-    @admin.action(description=_("Priority: high"), permissions=["change"])
-    def make_high(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
-        self._set_priority(request, tickets, Priority.HIGH)
-
-    @admin.action(description=_("Priority: medium"), permissions=["change"])
-    def make_medium(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
-        self._set_priority(request, tickets, Priority.MEDIUM)
-
-    @admin.action(description=_("Priority: low"), permissions=["change"])
-    def make_low(self, request: HttpRequest, tickets: QuerySet[Ticket]) -> None:
-        self._set_priority(request, tickets, Priority.LOW)
-
-    def _resolve(self, request: HttpRequest, tickets: QuerySet[Ticket], *, then: Next) -> None:
-        actor = person(request)
-        count = self._in_order(
-            request, tickets, lambda one: services.resolve(one, then=then, actor=actor)
-        )
-        text = ngettext("%(count)d ticket resolved.", "%(count)d tickets resolved.", count)
-        self.tell_count(request, text, count)
-
-    def _set_priority(
-        self, request: HttpRequest, tickets: QuerySet[Ticket], priority: Priority
-    ) -> None:
-        actor = person(request)
-        count = self._in_order(
-            request,
-            tickets,
-            lambda one: services.set_priority(one, priority=priority, actor=actor),
-        )
-        text = ngettext(
-            "%(count)d ticket has this priority now.",
-            "%(count)d tickets have this priority now.",
-            count,
-        )
-        self.tell_count(request, text, count)
-
-    def _in_order(
-        self, request: HttpRequest, tickets: QuerySet[Ticket], act: Callable[[Ticket], Any]
-    ) -> int:
-        return self.do_to_each(request, tickets.order_by("id"), act)
 
 
 @admin.register(TicketEvent)
@@ -368,12 +122,35 @@ class InternalNoteAdmin(ReadOnlyModelAdmin):
 
 @admin.register(AssignmentDecision)
 class AssignmentDecisionAdmin(ReadOnlyModelAdmin):
+    """Why which ticket went to whom."""
+
     visible_through = "ticket"
-    list_display = ["created_at", "ticket", "chosen", "policy", "reason"]
-    list_filter = ["policy", "created_at"]
-    list_select_related = ["ticket", "chosen"]
-    search_fields = ["ticket__protocol", "reason"]
+    list_display = ["at", "ticket", "department", "outcome", "chosen", "decided_by"]
+    list_filter = ["outcome", ("department", admin.RelatedOnlyFieldListFilter), "at"]
+    list_select_related = ["ticket", "chosen", "department"]
+    search_fields = ["ticket__protocol"]
     ordering = ["-id"]
+    fields = ["at", "ticket", "department", "outcome", "chosen", "decided_by", "needs", "people"]
+    readonly_fields = ["decided_by", "needs", "people"]
+
+    def get_urls(self) -> list[Any]:
+        return [*distribution_views.urls(self), *super().get_urls()]
+
+    @admin.display(description=_("because"))
+    def decided_by(self, row: AssignmentDecision) -> str:
+        return told(row).sentence
+
+    @admin.display(description=_("skills needed"))
+    def needs(self, row: AssignmentDecision) -> str:
+        return told(row).needs
+
+    @admin.display(description=_("people"))
+    def people(self, row: AssignmentDecision) -> SafeString:
+        """Everybody who was looked at, in a table."""
+        lines = told(row).lines
+        return render_to_string(
+            "tickets/decision.html", {"lines": lines, "weights": weights_in_words()}
+        )
 
 
 @admin.register(CannedResponse)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, get_args
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import (
@@ -18,12 +20,15 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from leads.services import get_or_create_tags
+from leads.services import get_or_create_tags, usable_tags
 from sessions_app.models import Session
 from sessions_app.windows import WindowFilterSet
 from tickets import services
 from tickets.models import InternalNote, Priority, Ticket, TicketEvent, TicketStatus
 from tickets.services import Next
+from tickets.sla import ClockState, clock
+from users.filters import IdFilter
+from users.masking import masked
 from users.models import Department, User
 from users.permissions import person
 
@@ -33,6 +38,12 @@ class TicketSerializer(serializers.ModelSerializer):
     department: Any = serializers.SlugRelatedField(slug_field="slug", read_only=True)
     assignee_name = serializers.SerializerMethodField()
     tags: Any = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
+    sla_state = serializers.SerializerMethodField(
+        help_text="Of the clock that counts now: of an open ticket the nearest due time."
+    )
+    sla_due_at = serializers.SerializerMethodField(
+        help_text="Moves on when the clock, paused now, goes on."
+    )
 
     class Meta:
         model = Ticket
@@ -50,14 +61,23 @@ class TicketSerializer(serializers.ModelSerializer):
             "subject",
             "tags",
             "outcome",
+            "resolution_note",
             "queued_at",
             "assigned_at",
             "first_response_at",
             "first_response_due_at",
             "resolution_due_at",
+            "sla_paused_at",
+            "sla_state",
+            "sla_due_at",
             "snoozed_until",
+            "snoozed_until_reply",
+            "silence_warned_at",
             "resolved_at",
             "closed_at",
+            "rating",
+            "rating_comment",
+            "rated_at",
             "last_message_at",
             "last_message_preview",
             "unread",
@@ -70,20 +90,43 @@ class TicketSerializer(serializers.ModelSerializer):
     def get_assignee_name(self, ticket: Ticket) -> str | None:
         return str(ticket.assignee) if ticket.assignee else None
 
+    @extend_schema_field(serializers.ChoiceField(choices=get_args(ClockState)))
+    def get_sla_state(self, ticket: Ticket) -> str:
+        return clock(ticket, timezone.now()).state
+
+    def get_sla_due_at(self, ticket: Ticket) -> datetime | None:
+        due = clock(ticket, timezone.now()).due
+        return None if due is None else timezone.localtime(due)
+
 
 class TicketDetailSerializer(TicketSerializer):
-    """With what the bot handed over."""
+    """With what the bot handed over; attendants get sensitive variables masked."""
+
+    variables = serializers.SerializerMethodField()
 
     class Meta(TicketSerializer.Meta):
         fields = [*TicketSerializer.Meta.fields, "variables", "handoff"]
         read_only_fields = fields
 
+    @extend_schema_field(serializers.DictField())
+    def get_variables(self, ticket: Ticket) -> dict[str, Any]:
+        if person(self.context["request"]).is_admin:
+            return ticket.variables
+        hidden = ticket.handoff.get("sensitive", ticket.variables.keys())
+        return dict(masked(ticket.variables, hidden))
+
 
 class TicketEventSerializer(serializers.ModelSerializer):
+    details = serializers.SerializerMethodField()
+
     class Meta:
         model = TicketEvent
         fields = ["id", "kind", "actor", "details", "created_at"]
         read_only_fields = fields
+
+    def get_details(self, event: TicketEvent) -> dict[str, Any]:
+        """Without what only undoing needs."""
+        return {name: one for name, one in event.details.items() if name != services.BEFORE}
 
 
 class InternalNoteSerializer(serializers.ModelSerializer):
@@ -157,7 +200,17 @@ class TurnSerializer(serializers.Serializer):
 
 
 class SnoozeSerializer(serializers.Serializer):
-    until = serializers.DateTimeField(allow_null=True, help_text="null wakes the ticket up.")
+    until = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="null wakes the ticket up."
+    )
+    until_reply = serializers.BooleanField(
+        required=False, help_text="Instead of a moment: until the customer writes."
+    )
+
+    def validate(self, given: dict[str, Any]) -> dict[str, Any]:
+        if not given.get("until_reply") and "until" not in given:
+            raise serializers.ValidationError({"until": _("Choose until when.")})
+        return {"until": None, **given}
 
 
 class CloseSerializer(serializers.Serializer):
@@ -166,12 +219,20 @@ class CloseSerializer(serializers.Serializer):
         help_text="What becomes of the conversation; `stay` closes a resolved ticket for good.",
     )
     entry = serializers.CharField(
-        required=False, allow_blank=True, help_text="Where the bot goes on, with `bot`."
+        required=False,
+        allow_blank=True,
+        help_text=(
+            "With `bot`: the slug of the flow that it goes on with, `pesquisa` for the survey. "
+            "Empty: the flow of the trigger “ticket closed”, if there is one."
+        ),
     )
 
 
 class ResolveSerializer(CloseSerializer):
     outcome = serializers.CharField(max_length=40, required=False, allow_blank=True)
+    note = serializers.CharField(
+        required=False, allow_blank=True, help_text="How it was resolved, for the team."
+    )
 
 
 # --- Tickets -----------------------------------------------------------------------------------
@@ -182,13 +243,15 @@ class TicketFilter(WindowFilterSet):
     open = filters.BooleanFilter(method="only_open", label=_("open"))
     priority = filters.MultipleChoiceFilter(choices=Priority.choices)
     department = filters.CharFilter(field_name="department__slug", label=_("department"))
-    assignee = filters.NumberFilter(field_name="assignee_id", label=_("assignee"))
+    assignee = IdFilter(field_name="assignee_id", label=_("assignee"))
     unassigned = filters.BooleanFilter(
         field_name="assignee", lookup_expr="isnull", label=_("unassigned")
     )
-    lead = filters.NumberFilter(field_name="lead_id", label=_("lead"))
-    session = filters.NumberFilter(field_name="session_id", label=_("session"))
+    lead = IdFilter(field_name="lead_id", label=_("lead"))
+    session = IdFilter(field_name="session_id", label=_("session"))
     protocol = filters.CharFilter()
+    late = filters.BooleanFilter(method="only_late", label=_("late"))
+    rating = filters.NumberFilter(label=_("rating"))
     tag = filters.CharFilter(field_name="tags__name", label=_("tag"))
     created = filters.IsoDateTimeFromToRangeFilter(field_name="created_at", label=_("created"))
 
@@ -198,6 +261,10 @@ class TicketFilter(WindowFilterSet):
 
     def only_open(self, queryset: Any, name: str, is_open: bool) -> Any:
         return queryset.open() if is_open else queryset.exclude(pk__in=queryset.open())
+
+    def only_late(self, queryset: Any, name: str, is_late: bool) -> Any:
+        late = queryset.late(timezone.now())
+        return late if is_late else queryset.exclude(pk__in=late)
 
 
 SIMULATED = OpenApiParameter("simulated", bool, description="Those of the simulator instead.")
@@ -249,7 +316,8 @@ class TicketViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
     def partial_update(self, request: Request, pk: str | None = None) -> Response:
         ticket, given = self.get_object(), self._given(DetailsSerializer)
         if "tags" in given:
-            given["tags"] = get_or_create_tags(given["tags"])
+            names = usable_tags(given["tags"], actor=person(request))
+            given["tags"] = get_or_create_tags(names)
         return self._shown(services.update_details(ticket, actor=person(request), **given))
 
     @extend_schema(request=None, responses=TicketDetailSerializer)
@@ -308,7 +376,8 @@ class TicketViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.G
     @extend_schema(request=ResolveSerializer, responses=TicketDetailSerializer)
     @action(detail=True, methods=["post"])
     def resolve(self, request: Request, pk: str | None = None) -> Response:
-        """The case is settled."""
+        """The case is settled. 400 `fields_missing` while something is empty that the department
+        demands, `survey_window_closed` when the survey cannot be sent any more."""
         ticket, given = self.get_object(), self._given(ResolveSerializer)
         return self._shown(services.resolve(ticket, **given, actor=person(request)))
 

@@ -11,3 +11,4 @@ class TicketsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("tickets.receivers")
+        import_module("tickets.audited").watch_all()

@@ -9,8 +9,10 @@ from django.utils.translation import gettext as _
 from users.errors import DomainError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tickets.models import Ticket
-    from users.models import User
+    from users.models import ResolutionField, User
 
 
 class TicketConflict(DomainError):
@@ -30,6 +32,17 @@ class TicketRefused(DomainError):
 
     code = "ticket_refused"
     status = 400
+
+
+class FieldsMissing(TicketRefused):
+    """The department wants to know more before the ticket is resolved. `missing`: what."""
+
+    code = "fields_missing"
+
+    def __init__(self, missing: Sequence[ResolutionField]) -> None:
+        names = ", ".join(str(one.label) for one in missing)
+        super().__init__(_("Fill in before you resolve: %(names)s.") % {"names": names})
+        self.missing = tuple(missing)
 
 
 def taken(ticket: Ticket) -> TicketConflict:

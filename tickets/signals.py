@@ -4,5 +4,5 @@ from django.dispatch import Signal
 
 # Sent inside the transaction when an open ticket is resolved or closed; receivers only write rows.
 # ticket, session (locked, already handed over or ended), then (services.Next: END or BOT),
-# entry (where the bot goes on; "" lets the triggers decide), actor, at.
+# entry (slug of the flow with which the bot goes on; "" lets the triggers decide), actor, at.
 ticket_closed = Signal()

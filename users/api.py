@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import transaction
 from django.utils import timezone
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_field
@@ -14,11 +16,26 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from users import services
-from users.models import Availability, Calendar, Department, Language, Role, User, UserQuerySet
+from users.models import (
+    Availability,
+    Calendar,
+    Department,
+    Language,
+    ResolutionField,
+    Role,
+    Skill,
+    User,
+    UserQuerySet,
+)
 from users.permissions import person
 
 
 class DepartmentSerializer(serializers.ModelSerializer):
+    required_at_resolution = serializers.ListField(
+        child=serializers.ChoiceField(choices=ResolutionField.choices),
+        required=False,
+        help_text="What must be filled in before a ticket can be resolved.",
+    )
     calendar = serializers.SlugRelatedField(
         slug_field="name",
         queryset=Calendar.objects.all(),  # door: only admins write
@@ -36,9 +53,25 @@ class DepartmentSerializer(serializers.ModelSerializer):
             "is_active",
             "is_fallback",
             "shares_tickets",
+            "warn_silent_after_hours",
+            "close_silent_after_hours",
+            "reopen_days",
+            "required_at_resolution",
             "created_at",
         ]
         read_only_fields = ["is_fallback", "created_at"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """The warning comes before the end, as the model says."""
+        times = ("warn_silent_after_hours", "close_silent_after_hours")
+        given = {name: attrs.get(name, getattr(self.instance, name, None)) for name in times}
+        meant = Department(**given)
+        try:
+            meant.clean()
+            meant.validate_constraints(exclude={"name", "slug", "is_fallback"})
+        except DjangoValidationError as error:
+            raise serializers.ValidationError(serializers.as_serializer_error(error)) from error
+        return attrs
 
 
 class DepartmentViewSet(
@@ -77,6 +110,11 @@ class UserSerializer(serializers.ModelSerializer):
 
     name = serializers.SerializerMethodField()
     departments: Any = serializers.SlugRelatedField(slug_field="slug", many=True, read_only=True)
+    supervises: Any = serializers.SlugRelatedField(
+        source="supervised_departments", slug_field="slug", many=True, read_only=True
+    )
+    skills: Any = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
+    invited = serializers.BooleanField(source="is_invited", read_only=True)
 
     class Meta:
         model = User
@@ -89,12 +127,16 @@ class UserSerializer(serializers.ModelSerializer):
             "email",
             "role",
             "departments",
+            "supervises",
+            "skills",
             "availability",
+            "pause_reason",
             "availability_changed_at",
             "capacity",
             "language",
             "signature",
             "is_active",
+            "invited",
         ]
         read_only_fields = fields
 
@@ -112,6 +154,19 @@ class UserWriteSerializer(serializers.ModelSerializer):
         queryset=Department.objects.all(),  # door: only admins write
         required=False,
     )
+    supervises: Any = serializers.SlugRelatedField(
+        slug_field="slug",
+        many=True,
+        queryset=Department.objects.all(),  # door: only admins write
+        required=False,
+        help_text="Departments whose tickets an attendant sees and reassigns.",
+    )
+    skills: Any = serializers.SlugRelatedField(
+        slug_field="name",
+        many=True,
+        queryset=Skill.objects.all(),  # door: only admins write
+        required=False,
+    )
     role = serializers.ChoiceField(choices=Role.choices, required=False)
     language = serializers.ChoiceField(choices=Language.choices, required=False)
     password = serializers.CharField(
@@ -127,6 +182,8 @@ class UserWriteSerializer(serializers.ModelSerializer):
             "email",
             "role",
             "departments",
+            "supervises",
+            "skills",
             "capacity",
             "language",
             "signature",
@@ -146,6 +203,9 @@ class MyProfileSerializer(serializers.ModelSerializer):
 
 class AvailabilitySerializer(serializers.Serializer):
     availability = serializers.ChoiceField(choices=Availability.choices)
+    reason = serializers.CharField(
+        max_length=60, required=False, allow_blank=True, help_text="Of a break."
+    )
 
 
 class UserFilter(filters.FilterSet):
@@ -166,6 +226,7 @@ class UserViewSet(
 
     scope = "users"
     needs: str | None = None
+    confirms = frozenset({"create", "partial_update", "destroy", "activate"})
     serializer_class = UserSerializer
     http_method_names = ["get", "post", "patch", "delete", "head", "options"]
     filterset_class = UserFilter
@@ -173,7 +234,9 @@ class UserViewSet(
     ordering_fields = ["id", "username", "first_name"]
 
     def get_queryset(self) -> UserQuerySet:
-        return User.objects.visible_to(self.request.user).prefetch_related("departments")
+        return User.objects.visible_to(self.request.user).prefetch_related(
+            "departments", "supervised_departments", "skills"
+        )
 
     @extend_schema(request=UserWriteSerializer, responses={201: UserSerializer})
     def create(self, request: Request) -> Response:
@@ -181,23 +244,26 @@ class UserViewSet(
         user = services.create_user(
             role=given.pop("role", Role.ATTENDANT),
             password=given.pop("password", None),
-            departments=given.pop("departments", ()),
+            places=_places(given),
             fields=given,
             actor=person(request),
         )
         return Response(UserSerializer(user).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(request=UserWriteSerializer, responses=UserSerializer)
+    @transaction.atomic
     def partial_update(self, request: Request, pk: str | None = None) -> Response:
+        """All of what is given, or nothing when a part of it is refused."""
         user, actor = self.get_object(), person(request)
         given = self._given(UserWriteSerializer, user)
         role, password = given.pop("role", None), given.pop("password", None)
-        departments = given.pop("departments", None)
-        services.update_user(user, fields=given, departments=departments, actor=actor)
-        if password is not None:
-            services.set_password(user, password=password, actor=actor)
-        if role is not None:
-            services.change_role(user, role=role, actor=actor)
+        places = _places(given)
+        with transaction.atomic():  # all of it, or nothing
+            services.update_user(user, fields=given, places=places, actor=actor)
+            if password is not None:
+                services.set_password(user, password=password, actor=actor)
+            if role is not None:
+                services.change_role(user, role=role, actor=actor)
         return self._shown(user)
 
     def perform_destroy(self, instance: User) -> None:
@@ -240,3 +306,12 @@ class UserViewSet(
 
     def _shown(self, user: User) -> Response:
         return Response(UserSerializer(self.get_queryset().get(pk=user.pk)).data)
+
+
+def _places(given: dict[str, Any]) -> services.Places:
+    """Taken out of what was given."""
+    return services.Places(
+        departments=given.pop("departments", None),
+        supervised=given.pop("supervises", None),
+        skills=given.pop("skills", None),
+    )

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework.permissions import SAFE_METHODS, IsAuthenticated
 from rest_framework.request import Request
 
-from users import tokens
+from users import confirming, tokens
 from users.models import ApiToken
 
 METHOD_VERBS = {"PUT": "change", "PATCH": "change", "DELETE": "delete"}
@@ -19,7 +19,8 @@ class HasScope(IsAuthenticated):
     A view names its resource in `scope` ("leads"). The permission is the method's verb on the
     model of `get_queryset()`: view, add, change, delete; a POST on one record is a change. A view
     or an @action that needs another one says so in `needs` ("leads.add_note"; "" for none), which
-    the viewset declares as `needs: str | None = None`.
+    the viewset declares as `needs: str | None = None`. Actions that stand in its `confirms` ask the
+    login of a browser to be a fresh one (users.confirming); a token was made for what it does.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -27,6 +28,7 @@ class HasScope(IsAuthenticated):
             super().has_permission(request, view)
             and _caller_may(request, view)
             and _role_may(request, view)
+            and _is_fresh(request, view)
         )
 
 
@@ -42,6 +44,14 @@ def _role_may(request: Request, view: Any) -> bool:
     if needed is None:
         needed = _permission_of(request, view)
     return not needed or request.user.has_perm(needed)
+
+
+def _is_fresh(request: Request, view: Any) -> bool:
+    """Raises NotConfirmed otherwise, which says what to do."""
+    is_dangerous = getattr(view, "action", None) in getattr(view, "confirms", ())
+    if is_dangerous and not isinstance(request.auth, ApiToken):
+        confirming.need(request._request)
+    return True
 
 
 def _permission_of(request: Request, view: Any) -> str:

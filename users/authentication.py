@@ -12,7 +12,7 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from users import tokens
+from users import contact, tokens
 from users.models import ApiToken, User
 
 KEYWORD = "Bearer"
@@ -32,6 +32,7 @@ class ApiTokenAuthentication(BaseAuthentication):
         if token is None:
             raise AuthenticationFailed(_("The token is not valid, has expired or was revoked."))
         _note_use(token, at)
+        contact.look(token.user)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:

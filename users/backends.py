@@ -9,14 +9,21 @@ from django.apps import apps
 from django.contrib.auth import get_permission_codename
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
-from users.models import Role, User
+from users.contact import READ_AS, RULES
+from users.frozen import Frozen
+from users.models import Role, TeamRules, User
 from users.permissions import ATTENDANT_PERMISSIONS, role_permissions
 
 
 class RolePermissionBackend(ModelBackend):
     """Logs in by user name and password; answers what a role may do without a statement."""
+
+    def get_user(self, user_id: int) -> User | None:
+        user: User | None = _PERSON.first(pk=user_id)
+        return user if self.user_can_authenticate(user) else None
 
     def get_user_permissions(
         self, user_obj: User | AnonymousUser, obj: Model | None = None
@@ -59,6 +66,18 @@ class RolePermissionBackend(ModelBackend):
             Q(role__in=roles) | Q(is_superuser=True) if include_superusers else Q(role__in=roles)
         )
         return people.filter(is_active=is_active) if obj is None else people.none()
+
+
+def _with_rules() -> QuerySet[User]:
+    """People together with what the rules of the team hide: each page asks for it."""
+    told = {
+        READ_AS + name: Coalesce(Subquery(TeamRules.objects.values(name)[:1]), Value(False))
+        for name in RULES.values()
+    }
+    return User.objects.annotate(**told)
+
+
+_PERSON = Frozen(lambda _shape, pk: _with_rules().filter(pk=pk))
 
 
 @cache

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from users import tokens
+from users import audit, logins, tokens
 from users.errors import DomainError
-from users.models import ApiToken, Availability, Department, Role, User
+from users.models import ApiToken, Availability, Department, Role, Skill, TeamRules, User
 from users.signals import user_deactivated
 
 PROFILE_FIELDS = frozenset(
-    {"username", "first_name", "last_name", "email", "capacity", "language", "signature"}
+    {
+        *("username", "first_name", "last_name", "email", "signature"),
+        *("capacity", "calendar", "language", "single_keys"),
+    }
 )
+
+LONGEST_REASON = 60
+EMAIL_CONSTRAINT = "users_user_email"
 
 
 class NotAllowed(DomainError):
@@ -44,32 +55,47 @@ def may_manage(actor: User | None, user: User) -> bool:
     return actor is None or (actor.is_admin and rank(user) <= rank(actor))
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where somebody works, what they supervise and what they can do; None: as it is."""
+
+    departments: Iterable[Department] | None = None
+    supervised: Iterable[Department] | None = None
+    skills: Iterable[Skill] | None = None
+
+    def write(self, user: User) -> None:
+        if self.departments is not None:
+            user.departments.set(self.departments)
+        if self.supervised is not None:
+            user.supervised_departments.set(self.supervised)
+        if self.skills is not None:
+            user.skills.set(self.skills)
+
+
 @transaction.atomic
 def create_user(
     *,
     fields: Mapping[str, Any],
     role: str = Role.ATTENDANT,
     password: str | None = None,
-    departments: Iterable[Department] = (),
+    places: Places | None = None,
     actor: User | None,
 ) -> User:
     """A person who may log in to the console; without a password, once one is set."""
     user = User(role=role, **_profile(fields))
     user.set_password(password)
-    try:
-        with transaction.atomic():
-            add_user(user, actor=actor)
-    except IntegrityError as error:
-        raise DomainError(_("This user name is taken."), code="username_taken") from error
-    user.departments.set(departments)
+    add_user(user, actor=actor)
+    (places or Places()).write(user)
     return user
 
 
+@transaction.atomic
 def add_user(user: User, *, actor: User | None) -> User:
     """Save somebody who is not saved yet."""
     _check_may_manage(actor, user)
     user.is_staff = True
-    user.save(force_insert=True)
+    with unique_person():
+        user.save(force_insert=True)
     return user
 
 
@@ -78,7 +104,7 @@ def update_user(
     user: User,
     *,
     fields: Mapping[str, Any],
-    departments: Iterable[Department] | None = None,
+    places: Places | None = None,
     actor: User | None,
 ) -> User:
     """Change the profile, also one's own; role, availability and access have their functions."""
@@ -87,19 +113,19 @@ def update_user(
     for name, value in _profile(fields).items():
         setattr(user, name, value)
     if fields:
-        user.save(update_fields=list(fields))
-    if departments is not None:
-        user.departments.set(departments)
+        with unique_person():
+            user.save(update_fields=list(fields))
+    (places or Places()).write(user)
     return user
 
 
 @transaction.atomic
 def change_role(user: User, *, role: str, actor: User | None) -> User:
     """Make an attendant an admin or the other way round."""
-    user.refresh_from_db(fields=["role", "is_superuser", "is_active"])
+    user.refresh_from_db(fields=["role"])
     if role == user.role:
         return user
-    _check_may_manage(actor, user)
+    _lock_admins(user, actor)
     _check_may_manage(actor, User(role=role, is_superuser=user.is_superuser))
     if role != Role.ADMIN:
         _check_admin_left(without=user)
@@ -114,12 +140,15 @@ def set_password(user: User, *, password: str, actor: User | None) -> User:
     _check_may_manage(actor, user)
     user.set_password(password)
     user.save(update_fields=["password"])
+    logins.end_all(user)
     return user
 
 
 @transaction.atomic
 def set_superuser(user: User, *, is_superuser: bool, actor: User | None) -> User:
     """Put somebody above all admins, or take them down again. Only superusers can."""
+    _check_may_manage(actor, User(is_superuser=True))
+    _lock_admins(user, actor)
     _check_may_manage(actor, User(is_superuser=True))
     if not is_superuser and user.role != Role.ADMIN:
         _check_admin_left(without=user)
@@ -132,15 +161,25 @@ def set_superuser(user: User, *, is_superuser: bool, actor: User | None) -> User
 def deactivate_user(user: User, *, actor: User | None, at: datetime) -> User:
     """Take away the access: no login, no running session, no token; offline. History stays.
 
-    What they had in hand returns to its queue: the apps above do it on `user_deactivated`.
+    What they had in hand returns to its queue: the apps above do it on `user_deactivated`, which
+    is sent before, so that conversations are locked before people, and once more for what was
+    given to them meanwhile. An open invitation is withdrawn.
     """
     _check_may_manage(actor, user)
+    if not User.objects.filter(pk=user.pk, is_active=True).exists():
+        withdraw_invitation(user, actor=actor)
+        return user
+    user_deactivated.send(sender=User, user=user, at=at)
+    _lock_admins(user, actor)
     _check_admin_left(without=user)
     if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
         return user
     user.is_active = False
+    audit.changed(user, {"is_active": True}, {"is_active": False})
     set_availability(user, availability=Availability.OFFLINE, at=at)
-    user.api_tokens.filter(revoked_at=None).update(revoked_at=at)
+    for token in ApiToken.objects.filter(user=user, revoked_at=None):
+        revoke_token(token, at=at)
+    logins.end_all(user)
     user_deactivated.send(sender=User, user=user, at=at)
     return user
 
@@ -148,26 +187,99 @@ def deactivate_user(user: User, *, actor: User | None, at: datetime) -> User:
 @transaction.atomic
 def activate_user(user: User, *, actor: User | None) -> User:
     """Give the access back; revoked tokens stay revoked."""
+    _lock_admins(user, actor)
+    user.is_active, user.invited_at = True, None
+    with unique_person():
+        user.save(update_fields=["is_active", "invited_at"])
+    return user
+
+
+@transaction.atomic
+def begin_invitation(user: User, *, at: datetime, actor: User | None) -> User:
+    """From now on they come in by the link that belongs to this moment, and by no earlier one."""
     _check_may_manage(actor, user)
-    user.is_active = True
-    user.save(update_fields=["is_active"])
+    is_open = Q(invited_at=None) | Q(invited_at__lt=at)
+    with unique_person():
+        begun = User.objects.filter(is_open, pk=user.pk, is_active=False).update(invited_at=at)
+    if not begun:
+        raise DomainError(
+            _("%(name)s has access already, or was invited just now.") % {"name": user},
+            code="not_invitable",
+        )
+    user.refresh_from_db(fields=["invited_at"])
+    return user
+
+
+@transaction.atomic
+def withdraw_invitation(user: User, *, actor: User | None) -> bool:
+    """The link that was sent opens nothing any more. False: there was no open invitation."""
+    _check_may_manage(actor, user)
+    withdrawn = User.objects.filter(pk=user.pk, is_active=False).exclude(invited_at=None)
+    changed = withdrawn.update(invited_at=None)
+    user.invited_at = None
+    return bool(changed)
+
+
+@transaction.atomic
+def accept_invitation(user: User, *, password: str, first_name: str, last_name: str) -> User:
+    """Whoever was invited comes in with a name and a password: once, if the invitation that
+    `user` was read with is still the open one."""
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise DomainError(" ".join(error.messages), code="weak_password", status=400) from error
+    user.set_password(password)
+    values = {
+        "password": user.password,
+        "first_name": first_name,
+        "last_name": last_name,
+        "is_active": True,
+        "invited_at": None,
+    }
+    invited = User.objects.filter(pk=user.pk, is_active=False, invited_at=user.invited_at)
+    with unique_person():
+        accepted = invited.exclude(invited_at=None).update(**values)
+    if not accepted:
+        raise DomainError(_("This invitation is not open any more."), code="invitation_closed")
+    user.refresh_from_db()
     return user
 
 
 @transaction.atomic
 def set_availability(
-    user: User, *, availability: str, at: datetime, actor: User | None = None
+    user: User,
+    *,
+    availability: str,
+    at: datetime,
+    reason: str = "",
+    actor: User | None = None,
 ) -> bool:
-    """May this person get tickets now? They say so themselves, or an admin; False: no change."""
+    """May this person get tickets now? They say so themselves, or an admin; a break may have a
+    `reason`. False: no change."""
     if actor is not None and actor.pk != user.pk:
         _check_may_manage(actor, user)
-    changed = (
-        User.objects.filter(pk=user.pk)
-        .exclude(availability=availability)
-        .update(availability=availability, availability_changed_at=at)
+    reason = reason.strip()[:LONGEST_REASON] if availability == Availability.PAUSED else ""
+    values = {"availability": availability, "pause_reason": reason, "offline_by_silence": False}
+    changed = User.objects.filter(pk=user.pk).exclude(**values)
+    count = changed.update(**values, availability_changed_at=at)
+    user.refresh_from_db(fields=[*values, "availability_changed_at"])
+    return bool(count)
+
+
+def put_silent_offline(*, now: datetime) -> int:
+    """Whoever is available and has given no sign for as long as the team allows is offline. How
+    many there were; they are told when they come back."""
+    minutes = TeamRules.current().offline_after_minutes
+    if minutes is None:
+        return 0
+    since = now - timedelta(minutes=minutes)
+    is_silent = Q(last_active_at=None) | Q(last_active_at__lt=since)
+    said_it_long_ago = Q(availability_changed_at=None) | Q(availability_changed_at__lt=since)
+    people = User.objects.active().filter(availability=Availability.AVAILABLE)
+    count: int = people.filter(is_silent, said_it_long_ago).update(
+        availability=Availability.OFFLINE, availability_changed_at=now, offline_by_silence=True
     )
-    user.refresh_from_db(fields=["availability", "availability_changed_at"])
-    return bool(changed)
+    return count
 
 
 @transaction.atomic
@@ -175,7 +287,9 @@ def make_fallback(department: Department) -> Department:
     """From now on this one receives the tickets that name no department."""
     if not department.is_active:
         raise DomainError(_("An inactive department cannot be the fallback."), code="inactive")
-    Department.objects.filter(is_fallback=True).exclude(pk=department.pk).update(is_fallback=False)
+    for older in Department.objects.filter(is_fallback=True).exclude(pk=department.pk):
+        older.is_fallback = False
+        older.save(update_fields=["is_fallback"])
     department.is_fallback = True
     department.save(update_fields=["is_fallback"])
     return department
@@ -230,7 +344,8 @@ def create_token(
 @transaction.atomic
 def revoke_token(token: ApiToken, *, at: datetime) -> ApiToken:
     """From now on the token opens nothing. Cannot be undone."""
-    ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=at)
+    if ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=at):
+        audit.changed(token, {"revoked_at": None}, {"revoked_at": at})
     token.refresh_from_db(fields=["revoked_at"])
     return token
 
@@ -242,14 +357,40 @@ def _profile(fields: Mapping[str, Any]) -> dict[str, Any]:
     return dict(fields)
 
 
+@contextmanager
+def unique_person() -> Iterator[None]:
+    """What the database refuses in it is said as a sentence."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        if EMAIL_CONSTRAINT in str(error):
+            text = _("Somebody else already has this e-mail address.")
+            raise DomainError(text, code="email_taken") from error
+        raise DomainError(_("This user name is taken."), code="username_taken") from error
+
+
 def _check_may_manage(actor: User | None, user: User) -> None:
     if not may_manage(actor, user):
         raise NotAllowed(_("You may not manage people who stand above you."))
 
 
+def _lock_admins(user: User, actor: User | None) -> None:
+    """Lock all active admins and `user`, in id order, and look again whether the actor may manage
+    them: another admin may have just taken the right away. Afterwards `user` is as it is stored.
+
+    Two who demote or deactivate each other at once go one after the other by this.
+    """
+    admins = Q(is_active=True) & (Q(role=Role.ADMIN) | Q(is_superuser=True))
+    rows = User.objects.filter(admins | Q(pk=user.pk)).order_by("pk")
+    locked = {one.pk: one for one in rows.select_for_update(no_key=True, of=("self",))}
+    if actor is not None:
+        _check_may_manage(locked.get(actor.pk, User()), locked[user.pk])
+    user.refresh_from_db(fields=["role", "is_superuser", "is_active"])
+
+
 def _check_admin_left(*, without: User) -> None:
-    """Refuse if `without` is the last active admin. Locks admins: two cannot both go at once."""
-    admins = User.objects.active().admins().select_for_update(no_key=True, of=("self",))
-    remaining = {admin.pk for admin in admins.order_by("pk")}
-    if remaining == {without.pk}:
+    """Refuse if `without` is the last active admin; admins are locked."""
+    others = User.objects.active().admins().exclude(pk=without.pk)
+    if without.is_admin and not others.exists():
         raise LastAdmin(_("This is the last active administrator. Make somebody else one first."))

@@ -195,6 +195,8 @@ class Transport(ABC):
 
     kind: ClassVar[str]
     capabilities: ClassVar[Capabilities]
+    # Schemes of addresses (leads.models.Scheme) that one may write to first, the best one first.
+    reaches: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
@@ -215,8 +217,9 @@ class Transport(ABC):
     def send(self, to: Recipient, content: Content, *, callback_data: str) -> Sent:
         """Call the provider once, with a timeout. Raises SendError."""
 
-    def mark_read(self, provider_id: str) -> None:
-        """Show the customer that we read; quiet when the channel cannot. Raises SendError."""
+    def mark_read(self, provider_id: str, *, is_writing: bool = False) -> None:
+        """Show the customer that we read, and with `is_writing` that an answer is on its way; quiet
+        when the channel cannot. Raises SendError."""
         return None
 
     def fetch_media(self, ref: MediaRef, *, age: timedelta) -> AbstractContextManager[Download]:

@@ -102,6 +102,7 @@ class Capabilities:
     media_kept_days: int = 7  # for how long the provider hands out a received file
     templates: bool = False
     mark_read: bool = False
+    typing: bool = False  # shows that an answer is being written; marks as read, too
     service_window_hours: int | None = None
     # One message every so many seconds to the same person, of which `pair_burst` may be borrowed
     # at once; 0: no such limit.

@@ -51,6 +51,11 @@ OWN: dict[str, Explanation] = {
         _("Nothing was sent. Send a message template, or wait for the customer to write."),
         Action.STOP,
     ),
+    "provider_away": Explanation(
+        _("The provider could not be reached."),
+        _("In the simulator this lasts until you switch it back."),
+        Action.STOP,
+    ),
     "unconfirmed": Explanation(
         _("Nobody knows whether it arrived."),
         LOOK_FIRST,
@@ -165,7 +170,9 @@ REFUSED_CALL = Explanation(_("The provider refused the call."), REPORT, Action.B
 # Refused before any call: the detail names the template, its value or the time.
 SAY_THEMSELVES = frozenset({"opted_out", *(code for code in OWN if code.startswith("template_"))})
 # Decided here: no provider has said anything.
-DECIDED_HERE = SAY_THEMSELVES | {"stale", "window_closed", "no_address", "no_media", "unconfirmed"}
+DECIDED_HERE = SAY_THEMSELVES | {
+    *("stale", "window_closed", "no_address", "no_media", "unconfirmed", "provider_away"),
+}
 UNKNOWN = Explanation(
     _("The provider refused the message."),
     _("Ask an administrator to look at the details before you send it again."),

@@ -151,9 +151,9 @@ def _compare(left: Any, op: Operator, right: Any) -> bool:
         case "filled" | "empty":
             return _is_empty(left) is (op == "empty")
         case "eq" | "ne":
-            return _equal(left, right) is (op == "eq")
+            return equal(left, right) is (op == "eq")
         case "in":
-            return any(_equal(left, one) for one in _listed(right))
+            return any(equal(left, one) for one in _listed(right))
         case "contains":
             return _contains(left, right)
         case _:
@@ -164,7 +164,7 @@ def _is_empty(value: Any) -> bool:
     return value is None or value in ("", [], {})
 
 
-def _equal(left: Any, right: Any) -> bool:
+def equal(left: Any, right: Any) -> bool:
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right or _plain(left) == _plain(right)
     one, other = to_number(left), to_number(right)
@@ -175,7 +175,7 @@ def _equal(left: Any, right: Any) -> bool:
 
 def _contains(left: Any, right: Any) -> bool:
     if isinstance(left, list | tuple):
-        return any(_equal(one, right) for one in left)
+        return any(equal(one, right) for one in left)
     wanted = normalise(_plain(right))
     return bool(wanted) and f" {wanted} " in f" {normalise(_plain(left))} "
 

@@ -54,6 +54,8 @@ class OpenTicket(Effect):
     reason: str = ""  # why, in the flow's words: shown on the handoff card
     node: str = ""
     path: tuple[str, ...] = ()  # node ids that led here in this run, oldest first
+    # Names of what the person needs; left out where there are none, as in older logs.
+    skills: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
 
 
 class UpdateLead(Effect):
@@ -90,6 +92,10 @@ class CallHttp(Effect):
     body: str = ""
     timeout_seconds: int = 10
     mapping: dict[str, str] = Field(default_factory=dict)  # variable -> dotted path in the answer
+    # Headers that name a secret, as `{{ secret.crm }}`: put in when the request is made. Like
+    # `retries` left out of logs where there are none, as in those written before there were any.
+    secret_headers: dict[str, str] = Field(default_factory=dict, exclude_if=lambda value: not value)
+    retries: int = Field(default=0, exclude_if=lambda value: not value)
 
 
 class Wait(Effect):

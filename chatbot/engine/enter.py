@@ -35,7 +35,15 @@ from chatbot.engine.kinds import (
 )
 from chatbot.engine.limits import STACK_DEPTH
 from chatbot.engine.numbers import to_number
-from chatbot.engine.render import first_word, in_header, in_json, in_url, variable_named
+from chatbot.engine.render import (
+    around_secrets,
+    first_word,
+    in_header,
+    in_json,
+    in_url,
+    names_secret,
+    variable_named,
+)
 from chatbot.engine.run import Run, Trouble
 from chatbot.engine.state import Frame
 from chatbot.engine.values import as_text, storable
@@ -188,19 +196,36 @@ def _update_lead(run: Run, node: LeadNode) -> None:
 
 def _request(run: Run, node: Http) -> CallHttp:
     is_json = node.body.lstrip()[:1] in ("{", "[")
+    secret = {name for name, value in node.headers.items() if names_secret(value)}
     return CallHttp(
         method=node.method,
         url=run.render(node.url, shown=False, escape=in_url),
         headers={
             name: run.render(value, shown=False, escape=in_header)
             for name, value in node.headers.items()
+            if name not in secret
         },
+        secret_headers={name: _beside_secrets(run, node.headers[name]) for name in sorted(secret)},
         body=run.render(
             node.body, shown=False, escape=in_json if is_json else None, limit=_LONGEST_BODY
         ),
         timeout_seconds=node.timeout_seconds,
+        retries=node.retries,
         mapping=dict(node.mapping),
     )
+
+
+def _beside_secrets(run: Run, header: str) -> str:
+    """The header with everything but its secrets. What a variable holds can name none: it loses its
+    braces."""
+    return "".join(
+        part if names_secret(part) else run.render(part, shown=False, escape=_without_braces)
+        for part in around_secrets(header)
+    )
+
+
+def _without_braces(value: str) -> str:
+    return in_header(value).translate({ord("{"): None, ord("}"): None})
 
 
 def ticket(run: Run, node: Handoff) -> OpenTicket:
@@ -208,6 +233,7 @@ def ticket(run: Run, node: Handoff) -> OpenTicket:
     return OpenTicket(
         department=node.department,
         priority=node.priority,
+        skills=node.skills,
         reason=run.render(node.reason),
         node=run.place,
         path=run.path,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -22,6 +24,7 @@ MESSAGES = {
     "missing_route": "The integration may leave by “%(route)s”, which leads nowhere.",
     "missing_error_route": "Nothing is said about what happens when this fails.",
     "unknown_department": "There is no department called “%(department)s”.",
+    "unknown_skill": "There is no skill called “%(skill)s”.",
     "unknown_flow": "There is no flow called “%(flow)s”.",
     "subflow_recursion": "This flow would run inside itself: %(flows)s.",
     "unknown_variable": "“%(variable)s” has no value on this way here.",
@@ -37,6 +40,66 @@ MESSAGES = {
     "template_value": "The message template “%(template)s” needs a value for “%(value)s”.",
     "unknown_template_value": "The message template “%(template)s” has no value “%(value)s”.",
     "bad_url": "The address must begin with https:// and a fixed host.",
+    "never_returns": "The sub-flow “%(flow)s” never comes back: what follows is never reached.",
+    "missing_else": "Nothing is said about what happens when no case holds.",
+    "dangling_word": "The word “%(word)s” leads nowhere.",
+    "too_many_in_a_row": "%(count)s in a row without the customer, and the limit is %(limit)s.",
+    "text_after_window": "The customer may have last written %(hours)s hours ago.",
+    "over_limit_when_filled": "%(field)s has up to %(length)s characters and the channel takes "
+    "%(limit)s; the longest part is “%(variable)s”.",
+    "overlapping_options": "“%(said)s” may be “%(label)s” or “%(other)s”.",
+    "option_is_word": "“%(word)s” is an option here, and a word that leads elsewhere.",
+    "empty_option": "The option “%(option)s” has no label.",
+    "unheard_word": "The word “%(word)s” can never be heard.",
+    "skip_word_taken": "“%(word)s” works anywhere, so it does not skip this question.",
+    "wrong_type": "“%(variable)s” is %(is)s and is compared as %(wanted)s.",
+    "never_equal": "“%(variable)s” is never “%(value)s”.",
+    "dead_case": "Case %(case)s is never taken: case %(earlier)s takes all that it would.",
+    "impossible_case": "The condition of case %(case)s can never hold.",
+    "no_valid_answer": "No answer is valid: the least allowed is more than the most.",
+    "raw_placeholder": "“%(text)s” would be sent as it is written.",
+    "secret_in_text": "%(field)s seems to hold a secret: %(hint)s.",
+    "unknown_secret": "There is no secret called “%(secret)s”.",
+    "secret_shown": "The secret “%(secret)s” has no value outside a call to another system.",
+    "sensitive_in_url": "“%(variable)s” is sensitive and stands in the address.",
+    "silent_end": "The customer has answered and the conversation ends without a word.",
+    "no_answer_to_media": "Who sends a photo or an audio is not told that only text is read.",
+}
+
+# Fields that a message names; the shell has words for them.
+FIELDS = {
+    "text": "The text",
+    "invalid": "The answer to what is not valid",
+    "fallback": "The answer to what is not understood",
+    "ambiguous": "The question when several fit",
+    "only_text": "The answer to media",
+    "header": "The header",
+    "footer": "The footer",
+    "closed_text": "The text outside business hours",
+    "option": "The option “%(label)s”",
+    "description": "The description “%(label)s”",
+    "list_button": "The list's button “%(label)s”",
+    "url": "The address",
+    "headers": "A header",
+    "body": "The body",
+    "args": "An argument",
+    "reason": "The reason",
+    "value": "A value",
+    "template": "A value of the message template",
+    "fields": "A field of the lead",
+    "consent": "The consent",
+    "tags": "A tag",
+    "filename": "The name of the file",
+    "ref": "The file",
+}
+TYPES = {
+    "text": "a text",
+    "number": "a number",
+    "date": "a date",
+    "boolean": "yes or no",
+    "list": "a list",
+    "thing": "a file or a place",
+    "time": "a time of day",
 }
 
 
@@ -54,7 +117,31 @@ class Finding:
     @property
     def text(self) -> str:
         """The English sentence; the shell translates MESSAGES[code] instead."""
-        return MESSAGES[self.code] % self.params
+        return MESSAGES[self.code] % in_words(self.params, FIELDS, TYPES)
+
+    @property
+    def key(self) -> str:
+        return key_of(self.code, self.node, self.params)
+
+
+def key_of(code: str, node: str, params: Mapping[str, Any]) -> str:
+    """A short name of a finding that stays while it is about the same thing: code, node and
+    parameters, whatever the way that leads there."""
+    about = json.dumps([code, node, params], sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(about.encode()).hexdigest()[:16]
+
+
+def in_words(
+    params: Mapping[str, Any], fields: Mapping[str, Any], types: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The parameters with the codes of fields and types in words."""
+    told = dict(params)
+    if "field" in told:
+        told["field"] = str(fields.get(told["field"], told["field"])) % {"label": "", **params}
+    for name in ("is", "wanted"):
+        if name in told:
+            told[name] = str(types.get(told[name], told[name]))
+    return told
 
 
 class ChannelLimits(Protocol):
@@ -121,6 +208,8 @@ class Surroundings:
     # (name, language) of each approved message template → its values, True where one is needed
     templates: Mapping[tuple[str, str], Mapping[str, bool]] | None = None
     variables: Collection[str] = ()  # that whoever starts the flow gives
+    secrets: Collection[str] | None = None  # names in the vault
+    skills: Collection[str] | None = None  # names, in lower case
 
 
 def is_known(name: str, known: Collection[str] | Mapping[str, Any] | None) -> bool:

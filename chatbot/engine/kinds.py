@@ -284,7 +284,9 @@ class Call(Node):
 class Http(Node):
     """Make an HTTP request; `mapping` says which variable takes which dotted path of the answer.
 
-    Values are percent-encoded in `url` and escaped in a JSON `body`.
+    Values are percent-encoded in `url` and escaped in a JSON `body`. A header may name a secret of
+    the site, `{{ secret.crm }}`. `retries`: how often it is tried again when nobody answers, or the
+    other system says that it cannot now.
     """
 
     awaits: ClassVar[Awaiting] = "http"
@@ -295,6 +297,7 @@ class Http(Node):
     headers: dict[Line, Text] = Field(default_factory=dict)
     body: Text = ""
     timeout_seconds: Annotated[int, Field(ge=1, le=60)] = 10
+    retries: Annotated[int, Field(ge=0, le=5)] = 0
     mapping: dict[Name, Line] = Field(default_factory=dict)
     ok: Target = ""
     error: Target = ""
@@ -315,6 +318,8 @@ class Handoff(Node):
     reason: Text = ""
     text: Text = ""
     closed_text: Text = ""
+    # Names; left out where there are none, as in documents from before there were any.
+    skills: tuple[Line, ...] = Field(default=(), exclude_if=lambda value: not value)
 
 
 class SubFlow(Passing):

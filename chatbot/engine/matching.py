@@ -103,6 +103,19 @@ def match_option(text: str, candidates: Sequence[Candidate]) -> Match:
     return _by_words(said, candidates)
 
 
+def number_of(text: str) -> int | None:
+    """The number that the text says, if it is one and nothing else: `2`, `opção 2`, `dois`."""
+    return _number(normalise(text))
+
+
+def way_of(text: str, candidates: Sequence[Candidate]) -> str:
+    """By which rule a text was understood as an option: exact, number or words."""
+    said = normalise(text)
+    if match_exact(said, candidates).id:
+        return "exact"
+    return "number" if _number(said) is not None else "words"
+
+
 def _only(ids: list[str]) -> Match:
     if len(ids) == 1:
         return Match(ids[0])

@@ -31,10 +31,11 @@ class Happening(BaseModel):
 
 class Started(Happening):
     """A run begins (a trigger fired). `text` is the message that fired it; the start node says what
-    becomes of it."""
+    becomes of it. `node`: where staff begins it again, instead of at the start."""
 
     kind: Literal["started"] = "started"
     text: str = ""
+    node: str = ""
 
 
 class TextReceived(Happening):

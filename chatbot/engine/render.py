@@ -20,6 +20,7 @@ _PLACEHOLDER = re.compile(
     r"\{\{\s*([a-z_][a-z0-9_]{0,39}(?:\.[a-z_][a-z0-9_]{0,39})?)\s*"
     r"(?:\|\s*([^{}]{0,80}?)\s*)?\}\}"
 )
+_SECRET = re.compile(r"(\{\{\s*secret\.[a-z_][a-z0-9_]{0,39}\s*\}\})")
 
 
 def render(
@@ -91,6 +92,17 @@ def placeholders(text: str) -> Iterator[tuple[str, bool]]:
         yield found[1], found[2] is not None
 
 
+def defaults(text: str) -> Iterator[tuple[str, str]]:
+    """(name, the text for when there is no value) of each placeholder."""
+    for found in _PLACEHOLDER.finditer(text):
+        yield found[1], found[2] or ""
+
+
+def leftovers(text: str) -> str:
+    """The text without its placeholders: what stays as it was written."""
+    return _PLACEHOLDER.sub("", text)
+
+
 def literal_length(text: str) -> int:
     """The length of a text when every placeholder is empty."""
     return len(_PLACEHOLDER.sub(lambda found: found[2] or "", text))
@@ -106,6 +118,16 @@ def variable_named(value: Any) -> str:
     """The name in a setting that names a variable, written as `nome` or as `{{ nome }}`."""
     text = as_text(value, shown=False)
     return only_placeholder(text) or text.strip()
+
+
+def names_secret(text: str) -> bool:
+    """Does it name a secret of the site?"""
+    return _SECRET.search(text) is not None
+
+
+def around_secrets(text: str) -> list[str]:
+    """The text in parts: each secret that it names, and what stands between them."""
+    return _SECRET.split(text)
 
 
 def in_url(value: str) -> str:

@@ -70,7 +70,7 @@ def differences(document: FlowDocument, rows: Iterable[Row]) -> Iterator[Differe
         begin, known = state, context
         state, context = _apply(row, state, context)
         message = _get(row, "message")
-        if not message or _is_redacted(message) or _is_redacted(known):
+        if not message or is_redacted(message) or is_redacted(known):
             continue
         computed = step(document, begin, known, MESSAGE.validate_python(message))
         difference = _difference(row, state, context, computed)
@@ -110,17 +110,26 @@ def _difference(row: Row, state: State, context: Context, computed: Outcome) -> 
         return Difference(seq, "context", context, computed.context)
     stored = _get(row, "effects")
     effects = [one.model_dump(mode="json") for one in computed.effects]
-    if stored is not None and not _is_redacted(stored) and not same(stored, effects):
+    if stored is not None and not is_redacted(stored) and not same(stored, effects):
         return Difference(seq, "effects", stored, effects)
     return None
 
 
-def _is_redacted(value: Any) -> bool:
+def is_redacted(value: Any) -> bool:
+    """Has anything in it been erased?"""
     if isinstance(value, Mapping):
-        return any(map(_is_redacted, value.values()))
+        return any(map(is_redacted, value.values()))
     if isinstance(value, list | tuple):
-        return any(map(_is_redacted, value))
+        return any(map(is_redacted, value))
     return isinstance(value, str) and REDACTED in value
+
+
+def fields_of(row: Row) -> Mapping[str, Any]:
+    """The row as a mapping."""
+    names = ("seq", "kind", "state", "context_set", "context_unset", "message", "effects")
+    if isinstance(row, Mapping):
+        return row
+    return {name: getattr(row, name, None) for name in (*names, "trace", "next_node")}
 
 
 def _get(row: Row, name: str) -> Any:

@@ -35,6 +35,8 @@ def step(flow: FlowDocument, state: State, context: Context, message: Message) -
 
 
 def _begin(run: Run, message: Started) -> str:
+    if message.node:
+        return message.node
     start = run.node(run.flow.start)
     if not isinstance(start, Start):
         return run.flow.start
@@ -86,6 +88,7 @@ def _give_up(run: Run, context: Context, reason: str) -> Outcome:
         OpenTicket(
             department=handoff.department,
             priority=handoff.priority,
+            skills=handoff.skills,
             reason=f"trouble:{reason}",
             node=run.place,
             path=path,

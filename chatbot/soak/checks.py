@@ -10,6 +10,7 @@ from django.db.models import Count, Max, Min
 
 from chatbot import verification
 from chatbot.history import HISTORY_KINDS
+from chatbot.labels import STALE
 from chatbot.models import (
     STATUS_RANK,
     FailedEvent,
@@ -105,7 +106,8 @@ def _why_no_answer(evidence: Evidence, row: Row, asked: Counter[tuple[int, datet
         return f"never answered ({row['kind']})"
     if row["epoch"] % 2:
         return "with people"
-    if len(replies) >= asked[turn]:
+    silent = 0 if row["kind"] in MEDIA_KINDS else evidence.silent_files[turn]
+    if len(replies) >= asked[turn] - silent:
         return "answered by the flow" if any(one["flow_log_id"] for one in replies) else "answered"
     return _why_no_reply(evidence, row)
 
@@ -164,10 +166,13 @@ def received_as_decided(evidence: Evidence) -> Result:
 
 
 def missing(evidence: Evidence) -> Result:
-    """Only what was `sending` at a kill, or whose call had no answer, may not have arrived."""
+    """Only what was `sending` at a kill, or whose call had no answer, may not have arrived; and old
+    answers to who writes without pause."""
     wrong: list[str] = []
     listed: list[str] = []
     ends: Counter[str] = Counter()
+    chatters = _chatters(evidence)
+    of_whom = _customers_of_leads(evidence)
     for row in evidence.wanted:
         calls = evidence.calls.get(row["pk"], [])
         if evidence.arrived(row["pk"]):
@@ -178,7 +183,8 @@ def missing(evidence: Evidence) -> Result:
                 ends["arrived without an answer, settled by a status"] += 1
             continue
         line = f"message {row['pk']} ({row['status']} {row['error_code']}): {_story(calls)}"
-        end = _why_missing(row, calls)
+        is_chatter = of_whom.get(row["session__lead_id"]) in chatters
+        end = _why_missing(row, calls, writes_without_pause=is_chatter)
         ends[end or "MISSING"] += 1
         (listed if end else wrong).append(line)
     figures = f"{len(evidence.wanted)} replies" + "".join(
@@ -187,13 +193,17 @@ def missing(evidence: Evidence) -> Result:
     return verdict("replies are missing only where nobody can know", figures, wrong, listed)
 
 
-def _why_missing(row: Row, calls: list[Call]) -> str:
+def _why_missing(row: Row, calls: list[Call], *, writes_without_pause: bool) -> str:
+    """Who asks faster than the provider lets anybody be answered gets old answers no more: after a
+    quarter of an hour they are shown to staff instead. Nobody else may lose one that way."""
     if row["status"] != MessageStatus.FAILED:
         return ""
     if row["error_code"] == UNCONFIRMED:
         return "missing, unconfirmed, shown to staff"
     if any(call.is_failed for call in calls) and row["error_code"] == "131026":
         return "refused for good by a status"
+    if row["error_code"] == STALE and writes_without_pause:
+        return "too old for who writes without pause, shown to staff"
     return ""
 
 
@@ -262,6 +272,15 @@ def _leads(evidence: Evidence) -> dict[int, set[int]]:
         for row in evidence.inbound.get(wamid, ()):
             found[one.customer].add(row["session__lead_id"])
     return found
+
+
+def _customers_of_leads(evidence: Evidence) -> dict[int, int]:
+    return {lead: customer for customer, found in _leads(evidence).items() for lead in found}
+
+
+def _chatters(evidence: Evidence) -> set[int]:
+    """The customers who write without pause."""
+    return {one["id"] for one in evidence.journal.customers if one["chatters"]}
 
 
 def sessions(evidence: Evidence) -> Result:
@@ -395,7 +414,7 @@ def webhook_answers(evidence: Evidence) -> Result:
 
 def waits(evidence: Evidence) -> Result:
     """How long customers waited for the first reply to a message."""
-    chatters = {one["id"] for one in evidence.journal.customers if one["chatters"]}
+    chatters = _chatters(evidence)
     ordinary: list[float] = []
     theirs: list[float] = []
     for wamid, one in evidence.journal.said.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -70,6 +70,15 @@ class Evidence:
         return set(rows.values_list("session_id", "created_at"))
 
     @cached_property
+    def silent_files(self) -> Counter[tuple[int, Any]]:
+        """By session and moment: steps about a file that rightly said nothing, since one answer is
+        enough for several files in a row."""
+        answered = {row["flow_log_id"] for row in self.outbound.values()}
+        steps = FlowLog.objects.filter(kind=FlowLogKind.STEP, message__kind="media").order_by()
+        rows = steps.values_list("pk", "session_id", "created_at")
+        return Counter((session, at) for pk, session, at in rows if pk not in answered)
+
+    @cached_property
     def calls(self) -> dict[int, list[Call]]:
         """Calls by the message they were for."""
         found: dict[int, list[Call]] = defaultdict(list)
@@ -92,8 +101,8 @@ class Evidence:
 
 def ours_of(call: Call) -> int | None:
     """The row that a call was for; None when it did not say."""
-    digits = call.ours.removeprefix("m")
-    return int(digits) if call.ours.startswith("m") and digits.isdigit() else None
+    digits = call.message.removeprefix("m")
+    return int(digits) if call.message.startswith("m") and digits.isdigit() else None
 
 
 def _rows(direction: Direction, fields: tuple[str, ...]) -> Iterable[Row]:

@@ -179,14 +179,14 @@ class Graph:
 
     async def _fate(self, customer: Customer, to: str, body: Json, now: float) -> Response:
         ours = str(body.get("biz_opaque_callback_data", ""))
-        self._tries[ours] += 1
         call = Call(
             customer.number, to, customer.id, ours, shown_text(body), time.time(), "refused"
         )
         self._journal.calls.append(call)
-        rng = random.Random(f"{self._plan.seed}:{ours}:{self._tries[ours]}")
+        self._tries[call.message] += 1
+        rng = random.Random(f"{self._plan.seed}:{call.message}:{self._tries[call.message]}")
         fault = self._fault(rng)
-        code = self._limit_code(customer, now) or self._refusal_code(fault, ours, rng)
+        code = self._limit_code(customer, now) or self._refusal_code(fault, call.message, rng)
         if code:
             call.code = str(code)
             await asyncio.sleep(latency(rng))
@@ -222,10 +222,10 @@ class Graph:
                 return name
         return ""
 
-    def _refusal_code(self, fault: str, ours: str, rng: random.Random) -> int:
-        if fault not in {"error", "pair"} or self._refusals[ours] >= REFUSALS:
+    def _refusal_code(self, fault: str, message: str, rng: random.Random) -> int:
+        if fault not in {"error", "pair"} or self._refusals[message] >= REFUSALS:
             return 0
-        self._refusals[ours] += 1
+        self._refusals[message] += 1
         self._journal.faults[fault] += 1
         return 131056 if fault == "pair" else rng.choice((131000, 131016, 2))
 
@@ -238,7 +238,7 @@ class Graph:
         is_hidden = fault in {"hang", "cut", "page"}
         if is_hidden:
             call.code, call.answered = fault, False
-        is_first = self._refusals[call.ours] == 0
+        is_first = self._refusals[call.message] == 0
         told = self._statuses.plan(call, customer, rng, after=seconds, is_first=is_first)
         if not told.is_failing:
             heard = asyncio.get_running_loop()

@@ -46,6 +46,11 @@ class Call:
     is_nameless: bool = False  # the statuses did not carry our id
 
     @property
+    def message(self) -> str:
+        """Our id without the number of the try."""
+        return self.ours.partition(".")[0]
+
+    @property
     def is_failed(self) -> bool:
         return "failed" in self.statuses
 

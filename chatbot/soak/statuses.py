@@ -54,8 +54,8 @@ class Statuses:
         was never refused fails afterwards: its tries are not used up by chance alone."""
         is_hidden = not call.answered
         chance = _Chance(self._plan, rng, self._journal, is_calm=self.is_calm)
-        if is_first and call.ours not in self._has_failed and chance.of("failed"):
-            self._has_failed.add(call.ours)
+        if is_first and call.message not in self._has_failed and chance.of("failed"):
+            self._has_failed.add(call.message)
             self._fail(call, customer, rng, after)
             return Told(is_failing=True)
         is_silent = is_hidden and rng.random() * PERCENT < SILENT_WHEN_HIDDEN

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 LARGEST_HEAD = 64 * 1024
+NO_CONTENT = 204
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
 
 
@@ -63,7 +64,9 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 async def serve(port: int, handle: Handler) -> asyncio.Server:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, Cut):
+        # Cancelled: the server is going, and asyncio would complain of each open connection.
+        over = (OSError, EOFError, asyncio.LimitOverrunError, asyncio.CancelledError, Cut)
+        with suppress(*over):
             while (request := await _read_request(reader)) is not None:
                 response = await handle(request)
                 writer.write(response.encoded())
@@ -100,9 +103,16 @@ class Link:
     async def post(self, path: str, body: bytes, headers: dict[str, str], timeout: float) -> int:
         """The status of the answer. Raises OSError, EOFError, ValueError or TimeoutError when
         there is none; the connection is then closed."""
+        status, _body = await self.ask("POST", path, headers, body, timeout=timeout)
+        return status
+
+    async def ask(
+        self, method: str, path: str, headers: dict[str, str], body: bytes = b"", *, timeout: float
+    ) -> tuple[int, bytes]:
+        """Status and body of the answer; raises as `post` does."""
         try:
             async with asyncio.timeout(timeout):
-                return await self._post(path, body, headers)
+                return await self._ask(method, path, headers, body)
         except BaseException:
             await self.close()
             raise
@@ -112,26 +122,32 @@ class Link:
             writer, self._streams = self._streams[1], None
             await _close(writer)
 
-    async def _post(self, path: str, body: bytes, headers: dict[str, str]) -> int:
+    async def _ask(
+        self, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, bytes]:
         if self._streams is None or self._streams[0].at_eof():
             await self.close()
             self._streams = await asyncio.open_connection(*self._address, limit=LARGEST_HEAD)
         reader, writer = self._streams
         host = f"{self._address[0]}:{self._address[1]}"
-        lines = [f"POST {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}"]
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode() + body)
         first, answered = await _read_head(reader)
-        await self._read_body(reader, answered)
-        return int(first.split(" ")[1])
+        status = int(first.split(" ")[1])
+        return status, await self._read_body(reader, answered, status)
 
-    async def _read_body(self, reader: asyncio.StreamReader, headers: dict[str, str]) -> None:
+    async def _read_body(
+        self, reader: asyncio.StreamReader, headers: dict[str, str], status: int
+    ) -> bytes:
+        body = b""
         if "content-length" in headers:
-            await reader.readexactly(int(headers["content-length"]))
-        else:
+            body = await reader.readexactly(int(headers["content-length"]))
+        elif status != NO_CONTENT:
             await self.close()  # its end is the end of the connection
         if headers.get("connection", "").lower() == "close":
             await self.close()
+        return body
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

@@ -69,6 +69,11 @@ class Request:
         return str(self.body.get("biz_opaque_callback_data", ""))
 
     @property
+    def message(self) -> str:
+        """Our id without the number of the try."""
+        return self.callback_data.partition(".")[0]
+
+    @property
     def text(self) -> str:
         """The words a customer would read: body, caption, or text above the options."""
         content = self.body.get(self.body["type"], {})
@@ -174,7 +179,7 @@ class GraphServer(ThreadingHTTPServer):
         seen = self.requests
         messages = [one for one in seen if _is_message(one)]
         accepted = [one for one in messages if one.was_accepted]
-        ours = Counter(one.callback_data for one in accepted if one.callback_data)
+        ours = Counter(one.message for one in accepted if one.message)
         pairs = Counter((one.to, one.text) for one in accepted if one.text)
         return {
             "posts": sum(one.method == "POST" for one in seen),

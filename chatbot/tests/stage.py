@@ -56,6 +56,17 @@ def put_on_air(nodes: dict[str, Any], *, slug: str = "prova", **document: Any) -
     return version
 
 
+def another_version(flow: Flow, nodes: dict[str, Any]) -> FlowVersion:
+    """The next version of the flow, on air, with these nodes."""
+    last = flow.versions.order_by("-number").first()
+    assert last is not None
+    version = FlowVersion.objects.create(
+        flow=flow, number=(last.number or 0) + 1, document={**last.document, "nodes": nodes}
+    )
+    Flow.objects.filter(pk=flow.pk).update(published=version)
+    return version
+
+
 def ask_name(**more: Any) -> dict[str, Any]:
     """Nodes that ask for a name and then call a person."""
     return {
@@ -127,5 +138,5 @@ def received_by_each(graph_api: GraphServer) -> dict[str, list[str]]:
 
 
 def is_each_sent_once(graph_api: GraphServer) -> bool:
-    ours = [sent.callback_data for sent in graph_api.messages]
+    ours = [sent.message for sent in graph_api.messages]
     return len(ours) == len(set(ours))

@@ -1,11 +1,13 @@
 import json
 from io import StringIO
+from pathlib import Path
 
 import pytest
+import yaml
 from django.core.management import CommandError, call_command
 
 from chatbot import flow_files
-from chatbot.tests import recipes
+from chatbot.tests import flow_corpus, recipes
 
 GOLDEN = {
     "name": "diz o nome",
@@ -70,14 +72,51 @@ def test_a_file_without_errors_passes(file):
             },
             "golden",
         ),
+        ({"flow": recipes.document(), "golden": [{"name": "a"}, 3]}, "golden_unreadable"),
     ],
-    ids=["not JSON", "no document", "defect", "golden conversation goes otherwise"],
+    ids=[
+        "not JSON",
+        "no document",
+        "defect",
+        "golden conversation goes otherwise",
+        "no golden conversation",
+    ],
 )
 def test_a_file_with_an_error_fails_and_is_named(file, content, told):
     output, failed = check_flows(file(content))
     assert failed
     assert "oi.json" in output
     assert told in output
+
+
+def test_a_file_may_be_yaml(file, tmp_path):
+    content = yaml.safe_dump({"flow": recipes.document(), "golden": [GOLDEN]}, allow_unicode=True)
+    assert not check_flows(file(content, "oi.yaml"))[1]
+    output, failed = check_flows(file("a: [", "ruim.yml"))
+    assert failed
+    assert "not_json" in output
+    assert len(json.loads(check_flows("--json", tmp_path)[0])) == 2
+
+
+def test_a_finding_shows_the_way_that_leads_to_it(file):
+    document = recipes.document()
+    document["nodes"]["nome"]["next"] = ""
+    output, failed = check_flows(file(document))
+    assert failed
+    assert "dangling_exit" in output
+    assert "inicio → nome" in output
+    (report,) = json.loads(check_flows("--json", file(document))[0])
+    found = next(one for one in report["findings"] if one["code"] == "dangling_exit")
+    assert found["path"] == ["inicio", "nome"]
+    assert found["key"]
+    assert found["title"]
+    assert found["detail"]
+
+
+def test_the_whole_corpus_is_checked_as_files():
+    folder = Path(flow_corpus.__file__).parent
+    reports = json.loads(check_flows("--json", folder)[0])
+    assert len(reports) == len(flow_corpus.FILES)
 
 
 def test_a_folder_stands_for_its_files(file, tmp_path):

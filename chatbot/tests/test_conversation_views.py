@@ -94,7 +94,7 @@ def test_a_poll_brings_what_is_new_and_where_to_go_on(client, session, ticket):
 def test_a_poll_moves_the_ticks_of_what_is_already_shown(client, session, ticket):
     row = recipes.outbound(session, status=MessageStatus.READ)
     client.force_login(recipes.bia())
-    answer = client.get(url("conversation_messages", session, after=row.pk, ticks="00000000"))
+    answer = client.get(url("conversation_messages", session, after=row.pk, marks=f"{row.pk}-3"))
     assert f'id="tick-{row.pk}"' in answer.content.decode()
 
 
@@ -128,7 +128,8 @@ def test_a_refused_answer_keeps_what_was_written(client, session):
         url("conversation_reply", session), {"text": "Ainda aí?"}, headers={"HX-Request": "true"}
     )
     page = answer.content.decode()
-    assert 'role="alert"' in page
+    assert answer.status_code == 409
+    assert 'data-refusal="session_ended"' in page
     assert "Ainda aí?" in page
 
 

@@ -10,6 +10,7 @@ import time_machine
 from django.utils import timezone
 
 from chatbot import delivery
+from chatbot import statuses as statuses_module
 from chatbot.channels import http
 from chatbot.conversation import ReplyRefused, send_reply
 from chatbot.delivery import CannotSendAgain, deliver_pending, send_again, settle_unconfirmed
@@ -50,6 +51,7 @@ def later(**delta):
 def told(client, row, value, provider_id="", **more):
     """A status of `row`, found by the provider's id or else by ours."""
     if not provider_id:
+        row = MessageLog.objects.filter(pk=row.pk).first() or row  # with the number of its try
         more = {"biz_opaque_callback_data": row.callback_data, **more}
     answer = say(client, status(provider_id or "wamid.desconhecida", value, **more))
     assert answer.status_code == 200
@@ -329,6 +331,63 @@ def test_a_status_that_is_faster_than_the_answer_is_not_lowered(
     assert row.sent_at
     assert row.read_at
     assert row.provider_id == "wamid.desconhecida"
+
+
+@pytest.mark.parametrize(("value", "more"), [("sent", {}), ("failed", {"errors": [{"code": 2}]})])
+def test_what_is_told_again_of_a_failed_try_is_no_news_of_the_next(
+    client, davi, graph_api, monkeypatch, value, more
+):
+    """The first try was taken and failed; while the second is under way the provider repeats what
+    it said of the first."""
+    row = stage.queued(davi, "Um")[0]
+    deliver_pending()
+    first = stage.fresh(row)
+    told(client, row, "failed", first.provider_id, errors=[{"code": 2, "title": "Service"}])
+    assert stage.statuses([row]) == [QUEUED]
+    record = delivery._record_sent
+
+    def after_the_repetition(message, sent, *, now):
+        again = status(
+            first.provider_id, value, biz_opaque_callback_data=first.callback_data, **more
+        )
+        assert say(client, again).status_code == 200
+        record(message, sent, now=now)
+
+    monkeypatch.setattr(delivery, "_record_sent", after_the_repetition)
+    with later(minutes=5):
+        assert deliver_pending() == {"sent": 1}
+    second = stage.fresh(row)
+    assert second.provider_id not in {"", first.provider_id}
+    told(client, row, "read", second.provider_id)
+    assert stage.statuses([row]) == ["read"]
+    assert len(graph_api.messages) == 2
+
+
+@pytest.mark.parametrize(("value", "more"), [("sent", {}), ("failed", {"errors": [{"code": 2}]})])
+@pytest.mark.parametrize("has_begun_again", [False, True])
+def test_two_statuses_of_one_call_at_once_leave_the_next_try_alone(
+    client, davi, graph_api, monkeypatch, value, more, has_begun_again
+):
+    """While one process has read the row, another puts it back into the outbox, and perhaps a
+    worker begins the next try."""
+    row = stage.queued(davi, "Um")[0]
+    deliver_pending()
+    provider_id = stage.fresh(row).provider_id
+    read = statuses_module._row_of
+
+    def overtaken(channel, item):
+        found = read(channel, item)
+        monkeypatch.setattr(statuses_module, "_row_of", read)
+        told(client, row, "failed", provider_id, errors=[{"code": 2, "title": "Service"}])
+        if has_begun_again:
+            MessageLog.objects.filter(pk=row.pk).update(status="sending", attempts=2)
+        return found
+
+    monkeypatch.setattr(statuses_module, "_row_of", overtaken)
+    told(client, row, value, provider_id, **more)
+    now = stage.fresh(row)
+    assert (now.status, now.attempts) == (("sending", 2) if has_begun_again else (QUEUED, 1))
+    assert (now.provider_id, now.sent_at) == ("", None)
 
 
 def test_a_failure_that_is_faster_than_the_answer_goes_out_once_more(

@@ -34,10 +34,10 @@ def test_an_empty_installation_gets_every_shipped_flow_on_air():
     assert set(FlowVersion.objects.values_list("number", flat=True)) == {1}
 
 
-def test_each_installed_flow_is_started_by_what_belongs_to_it():
+def test_the_greeting_is_started_by_any_message_and_the_survey_by_people_alone():
     load_flows()
     started = set(Trigger.objects.values_list("flow__slug", "kind", "priority"))
-    assert started == {("atendimento", "catch_all", 0), ("pesquisa", "ticket_closed", 0)}
+    assert started == {("atendimento", "catch_all", 0)}
 
 
 def test_loading_again_changes_nothing():

@@ -57,9 +57,10 @@ def test_a_worker_killed_in_the_middle_of_a_download_loses_nothing(shop, graph_a
     assert leased.update(locked_until=F("locked_until") - timedelta(minutes=10)) == 1
     with workers(1, graph_api):
         wait_for(lambda: Media.objects.get().status == MediaStatus.STORED, "the file")
+        done = Task.objects.filter(kind=TaskKind.MEDIA, status=TaskStatus.DONE)
+        wait_for(done.exists, "the end of its task, noted after the file")
     [kept] = files()
     assert kept.read_bytes() == content
-    assert Task.objects.get(kind=TaskKind.MEDIA).status == TaskStatus.DONE
 
 
 def test_slow_downloads_do_not_hold_up_answers(shop, graph_api, files):

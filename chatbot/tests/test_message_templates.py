@@ -182,7 +182,7 @@ def test_trouble_is_told_and_there_is_always_a_next_run(channel, graph_api):
     assert run_tasks() == [TaskStatus.FAILED]
     following = Task.objects.get(status=TaskStatus.PENDING)
     assert following.run_at > timezone.now() + timedelta(hours=5)
-    assert template_tasks.last_trouble()[0].startswith("190")
+    assert template_tasks.last_trouble()[0].endswith("(190)")
 
 
 def test_one_task_an_account_however_often_it_is_asked_for(channel):

@@ -9,7 +9,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from chatbot import simulator
 from chatbot.documents import asks_for_tags, document_of
 from chatbot.facts import departments
 from chatbot.models import FlowLog, MessageLog, Trigger
@@ -17,6 +16,7 @@ from chatbot.tests import recipes
 from leads.models import Lead
 from sessions_app.models import Channel, Owner, Session
 from tickets.models import Ticket
+from users.masking import MASK
 
 pytestmark = pytest.mark.django_db
 
@@ -103,7 +103,7 @@ def test_an_option_that_was_never_offered_says_nothing(ana, flows):
 
 
 @pytest.mark.parametrize(
-    ("form", "kind"), [({"kind": "image"}, "image"), ({"place": "1"}, "location")]
+    ("form", "kind"), [({"kind": "image"}, "image"), ({"what": "location"}, "location")]
 )
 def test_pictures_and_places_can_be_sent(ana, flows, form, kind):
     say(ana, text="Oi")
@@ -141,7 +141,7 @@ def test_a_script_gets_the_changed_parts_alone(ana, flows):
 
 def test_the_poll_is_quiet_until_something_has_changed(ana, flows):
     say(ana, text="Oi")
-    seen = ana.get(PAGE).context["scene"].digest
+    seen = ana.get(PAGE).context["panel"].seen
     state = reverse("simulator_state", query={"seen": seen})
     assert ana.get(state).status_code == 204
     recipes.outbound(Session.objects.get(), "Aqui é a Bia.", author="attendant")
@@ -170,7 +170,7 @@ def test_sensitive_variables_are_masked(ana, flows):
     Session.objects.update(context={"cpf": "529.982.247-25", "nome": "Davi"})
     page = ana.get(PAGE).content.decode()
     assert "529.982" not in page
-    assert simulator.MASK in page
+    assert MASK in page
     document_of.cache_clear()
 
 

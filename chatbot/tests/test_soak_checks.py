@@ -17,7 +17,7 @@ from chatbot.soak.journal import Call, File, Journal, Said
 from chatbot.soak.plan import Plan
 from chatbot.soak.run import Facts
 from chatbot.tests import stage
-from chatbot.tests.webhook import NUMBER, button, say, text
+from chatbot.tests.webhook import NUMBER, button, message, say, text
 from leads.models import Lead
 
 PHONE = "5511990000001"
@@ -225,6 +225,35 @@ def test_only_what_nobody_can_know_may_be_missing(run, code, is_ok):
     result = run.of(checks.missing)
     assert result.is_ok is is_ok
     assert f"message {row.pk} (failed {code}): dropped" in result.details[0]
+
+
+def a_voice(wamid):
+    audio = {"id": wamid, "mime_type": "audio/ogg; codecs=opus", "sha256": "", "voice": True}
+    return message({"type": "audio", "audio": audio}, message_id=wamid)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_second_file_needs_no_answer_and_a_text_beside_it_does(db, graph_api, is_answered):
+    stage.open_shop()
+    assert say(Client(), text("Oi", message_id="wamid.1")).status_code == 200
+    values = [a_voice("wamid.2"), a_voice("wamid.3"), text("E agora", message_id="wamid.4")]
+    assert say(Client(), *values).status_code == 200
+    delivery.deliver_pending()
+    run = Run()
+    if not is_answered:
+        MessageLog.objects.outbound().order_by("-pk").first().delete()
+    result = run.of(checks.answered)
+    assert result.is_ok is is_answered
+    assert len(result.details) == (0 if is_answered else 1)
+
+
+@pytest.mark.django_db
+def test_only_who_writes_without_pause_may_lose_an_answer_by_its_age(run):
+    MessageLog.objects.filter(pk=first().pk).update(status=MessageStatus.FAILED, error_code="stale")
+    run.journal.calls[0].outcome, run.journal.calls[0].statuses = "dropped", []
+    run.journal.customers[0]["chatters"] = True
+    assert run.of(checks.missing).is_ok
 
 
 @pytest.mark.django_db

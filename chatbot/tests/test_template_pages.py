@@ -283,11 +283,11 @@ def url(name, session):
 
 def test_after_the_window_the_form_offers_templates(client, channel, davi):
     template(channel)
-    template(channel, name="rascunho", status=TemplateStatus.DRAFT)
+    template(channel, name="inacabado", status=TemplateStatus.DRAFT)
     client.force_login(recipes.bia())
     page = client.get(url("conversation", davi)).content.decode()
     assert "retorno" in page
-    assert "rascunho" not in page
+    assert "inacabado" not in page
     assert url("conversation_template", davi) in page
 
 

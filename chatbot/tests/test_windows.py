@@ -91,8 +91,10 @@ def test_the_list_says_how_long_and_sorts_by_it(client, talks):
 
 
 def test_the_start_page_counts_own_tickets_that_nobody_has_answered(client, talks):
-    url = f"{reverse('admin:tickets_ticket_changelist')}?state=mine&window=4"
-    client.force_login(recipes.bia())
+    bia = recipes.bia()
+    asked = f"grupo=todos&responsavel={bia.pk}&window=4"
+    url = f"{reverse('admin:tickets_ticket_changelist')}?{asked}"
+    client.force_login(bia)
     cards = {card.url: card for card in client.get(reverse("admin:index")).context["cards"]}
     assert (cards[url].count, cards[url].is_trouble) == (2, True)
     assert client.get(url).context["cl"].result_count == 2

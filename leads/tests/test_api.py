@@ -181,6 +181,25 @@ def test_what_nobody_may_set_is_ignored(client):
     assert (lead.is_simulated, lead.source, lead.opted_out_at) == (False, "api", None)
 
 
+@pytest.mark.parametrize(("who", "sees"), [(ana, True), (bia, False)])
+def test_attendants_get_the_document_and_sensitive_attributes_masked(who, sees):
+    attributes = {"plan": "600", "rg": "9.876.543", "contact": "davi@example.com"}
+    lead = davi(
+        document="52998224725",
+        attributes=attributes,
+        sensitive_attributes=["rg"],
+        attendant=bia(),
+    )
+    shown = api(who()).get(f"{LEADS}/{lead.pk}").json()
+    assert (shown["document"] == "52998224725") == sees
+    assert {name for name in attributes if shown["attributes"][name] == attributes[name]} == (
+        set(attributes) if sees else {"plan"}
+    )
+    response = api(who()).patch(f"{LEADS}/{lead.pk}", {"attributes": shown["attributes"]})
+    assert response.status_code == 200
+    assert Lead.objects.get().attributes == attributes
+
+
 def test_a_change_touches_only_what_is_given(client):
     lead = davi(email="davi@example.com", attributes={"city": "Recife", "plan": "600"})
     services.update_lead(lead, add_tags=["vip"])

@@ -445,6 +445,7 @@ def test_merging_moves_everything_and_fills_what_is_empty():
         phone(),
         email="davi@example.com",
         attributes={"city": "Olinda", "plan": "600"},
+        sensitive_attributes=["plan"],
         status=LeadStatus.QUALIFIED,
         opted_out_at=AT,
     )
@@ -463,6 +464,7 @@ def test_merging_moves_everything_and_fills_what_is_empty():
     assert winner.consents.exists()
     assert (winner.email, winner.status) == ("davi@example.com", LeadStatus.QUALIFIED)
     assert winner.attributes == {"city": "Recife", "plan": "600"}
+    assert winner.sensitive_attributes == ["plan"]
     assert winner.opted_out_at is not None
     assert resolve(phone()).lead == winner
 

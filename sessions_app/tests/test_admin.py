@@ -1,5 +1,6 @@
 import pytest
 from django.urls import reverse
+from model_bakery import baker
 from zeal import zeal_ignore
 
 from leads.tests.recipes import davi
@@ -186,3 +187,41 @@ def test_a_longer_list_needs_no_more_statements(client, django_assert_max_num_qu
         recipes.session(davi())
     with django_assert_max_num_queries(len(few)):
         assert len(shown(client.get(reverse(SESSIONS)))) == 20
+
+
+def test_the_list_says_who_has_a_conversation_and_where_it_stands(client):
+    session = recipes.session(
+        current_state="cpf", flow_state={"title": "Informar CPF"}, owner=Owner.ATTENDANT
+    )
+    baker.make(
+        "tickets.Ticket", session=session, lead=session.lead, assignee=bia(), protocol="1-0001"
+    )
+    client.force_login(ana())
+    page = client.get(reverse(SESSIONS)).content.decode()
+    assert str(bia()) in page
+    assert "Informar CPF" in page
+
+
+@pytest.mark.parametrize(("asked", "found"), [("waiting", [True, True]), ("warned", [True])])
+def test_conversations_whose_customer_is_silent_are_found(client, asked, found):
+    recipes.session()
+    recipes.session(davi(), idle_due_at=recipes.MONDAY)
+    recipes.session(davi(), idle_due_at=recipes.MONDAY, idle_warned_at=recipes.MONDAY)
+    client.force_login(ana())
+    rows = shown(client.get(reverse(SESSIONS), {"silence": asked}))
+    assert [row.idle_due_at is not None for row in rows] == found
+
+
+@pytest.mark.parametrize("given", ["0", "x", "9" * 30, "1%27"])
+def test_a_conversation_that_there_is_not_is_told_so(client, given):
+    client.force_login(ana())
+    answer = client.get(f"/admin/sessions_app/session/{given}/change/")
+    assert answer.status_code in {302, 404}
+
+
+def test_earlier_conversations_of_a_lead_are_one_link_away(client):
+    lead = davi()
+    mine, other = recipes.session(lead), recipes.session(davi())
+    client.force_login(ana())
+    found = shown(client.get(reverse(SESSIONS), {"state": "all", "lead__id__exact": lead.pk}))
+    assert (found, other in found) == ([mine], False)

@@ -31,6 +31,13 @@ document.addEventListener("htmx:afterRequest", (event) => {
   }
 });
 
+// The form of a step may have taken the simulator's place before this answer came.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const asked = event.detail.requestConfig;
+  const isAbout = asked.path.includes("/simulator/") && !asked.elt.isConnected;
+  if (isAbout && !document.getElementById("simulator-start")) event.detail.shouldSwap = false;
+});
+
 document.addEventListener("htmx:afterSettle", () => {
   if (document.activeElement === document.body) {
     document.querySelector("[data-says] input[name=text]")?.focus({ preventScroll: true });

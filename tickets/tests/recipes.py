@@ -18,6 +18,7 @@ from users.tests.recipes import department
 
 @transaction.atomic
 def ticket(session: Session | None = None, *, at: datetime = MONDAY, **arguments: Any) -> Ticket:
-    """An open ticket in the queue of vendas; with `assignee`, in progress with them."""
+    """An open ticket in the queue of vendas; with `assignee`, theirs from the beginning."""
     arguments.setdefault("department", department("vendas"))
+    arguments.setdefault("actor", arguments.get("assignee"))
     return open_ticket(session or sessions.session(davi()), at=at, **arguments)

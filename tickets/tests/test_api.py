@@ -3,14 +3,15 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from leads.services import get_or_create_tags
 from leads.tests.recipes import davi
 from sessions_app.models import ChannelKind, Owner
 from sessions_app.tests import recipes as sessions
 from tickets import services
-from tickets.models import Priority, Ticket, TicketStatus
+from tickets.models import Priority, SlaPolicy, Ticket, TicketStatus
 from tickets.services import Next
 from tickets.tests import recipes
-from users.tests.recipes import ana, api, bia, caio, department
+from users.tests.recipes import ana, api, bia, caio, department, suporte
 
 pytestmark = pytest.mark.django_db
 
@@ -173,6 +174,7 @@ def test_a_conversation_has_one_open_ticket():
 
 def test_a_ticket_says_what_the_case_is_about():
     ticket = recipes.ticket()
+    get_or_create_tags(["vip", "loja"])
     given = {"subject": "Troca", "priority": "high", "tags": ["vip", "loja"], "status": "closed"}
     body = api(bia()).patch(f"{TICKETS}/{ticket.pk}", given).json()
     assert (body["subject"], body["priority"], body["status"]) == ("Troca", "high", "open")
@@ -194,7 +196,7 @@ def test_a_ticket_is_assigned_released_and_transferred():
     ticket = recipes.ticket()
     assert post(ana(), ticket, "assign", user=bia().pk).json()["assignee_name"] == "Bia"
     assert post(bia(), ticket, "release").json()["assignee"] is None
-    given = {"department": department("suporte").slug, "note": "É defeito"}
+    given = {"department": suporte().slug, "note": "É defeito"}
     body = post(bia(), ticket, "transfer", **given).json()
     assert (body["department"], stored(ticket).notes.get().text) == ("suporte", "É defeito")
     assert api(bia()).get(f"{TICKETS}/{ticket.pk}").status_code == 404
@@ -213,6 +215,11 @@ def test_priority_turn_and_sleep_are_set():
     assert post(bia(), ticket, "snooze", until=until.isoformat()).status_code == 200
     assert stored(ticket).snoozed_until == until
     assert post(bia(), ticket, "snooze", until=None).json()["snoozed_until"] is None
+    assert post(bia(), ticket, "snooze", until_reply=True).json()["snoozed_until_reply"]
+    assert not post(bia(), ticket, "snooze", until=None).json()["snoozed_until_reply"]
+    assert list(post(bia(), ticket, "snooze").json()["fields"]) == ["until"]
+    both = {"until": until.isoformat(), "until_reply": True}
+    assert post(bia(), ticket, "snooze", **both).status_code == 400
     assert post(bia(), ticket, "turn", status="closed").status_code == 400
 
 
@@ -243,3 +250,37 @@ def test_notes_and_events_are_read_newest_first():
     assert [note["text"] for note in notes] == ["dois", "um"]
     events = theirs.get(f"{TICKETS}/{ticket.pk}/events").json()["results"]
     assert [event["kind"] for event in events] == ["opened"]
+
+
+def test_a_ticket_shows_its_clock_and_its_rating():
+    SlaPolicy.objects.create(name="x", first_response_minutes=10, resolution_minutes=100)
+    ticket = recipes.ticket(at=timezone.now(), assignee=bia())
+    got = api(bia()).get(f"{TICKETS}/{ticket.pk}").json()
+    assert got["sla_state"] == "running"
+    assert got["sla_due_at"] == got["first_response_due_at"] is not None
+    assert (got["rating"], got["sla_paused_at"], got["silence_warned_at"]) == (None, None, None)
+
+
+def test_resolving_takes_a_note_and_says_what_is_missing():
+    vendas = department("vendas")
+    vendas.required_at_resolution = ["resolution_note"]
+    vendas.save()
+    ticket = recipes.ticket(assignee=bia())
+    refused = post(bia(), ticket, "resolve", then="end")
+    assert (refused.status_code, refused.json()["code"]) == (400, "fields_missing")
+    answer = post(bia(), ticket, "resolve", then="end", note="Boleto reenviado")
+    assert answer.json()["resolution_note"] == "Boleto reenviado"
+
+
+def test_events_keep_for_themselves_what_only_undoing_needs():
+    ticket = recipes.ticket()
+    services.claim(ticket, user=bia())
+    events = api(bia()).get(f"{TICKETS}/{ticket.pk}/events").json()["results"]
+    assert events[0]["details"] == {}
+    assert services.BEFORE in ticket.events.first().details
+
+
+def test_late_tickets_are_a_filter():
+    late, _other = recipes.ticket(), recipes.ticket(sessions.session(davi()))
+    Ticket.objects.filter(pk=late.pk).update(resolution_due_at=timezone.now() - timedelta(1))
+    assert ids_in(api(ana()).get(TICKETS, {"late": "true"})) == {late.pk}

@@ -1,7 +1,8 @@
 """Whatever people, bot and customer do, in any order: who may speak and who has the case agree."""
 
+from collections import Counter
 from contextlib import suppress
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 from django.db import transaction
@@ -14,6 +15,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from model_bakery import baker
 
 from leads.services import merge_leads
 from leads.tests.recipes import davi
@@ -22,10 +24,29 @@ from sessions_app.services import end_session, lock_session
 from sessions_app.tests import recipes as sessions
 from sessions_app.tests.recipes import MONDAY
 from tickets import services
-from tickets.models import Priority, Ticket, TicketStatus
+from tickets.distribution import records, tick
+from tickets.models import (
+    AssignmentDecision,
+    Priority,
+    SlaPolicy,
+    Ticket,
+    TicketEvent,
+    TicketEventKind,
+    TicketStatus,
+)
+from tickets.next_ticket import next_ticket
 from tickets.services import Next
+from tickets.sla import resolution_clock
 from users.errors import DomainError
-from users.services import activate_user, deactivate_user
+from users.models import (
+    Availability,
+    BusinessHours,
+    Calendar,
+    Department,
+    Distribution,
+    User,
+)
+from users.services import activate_user, deactivate_user, set_availability
 from users.tests.recipes import ana, bia, caio, department
 
 NUMBER = st.integers(0, 30)
@@ -41,6 +62,7 @@ class Desk(RuleBasedStateMachine):
         self.atomic = transaction.atomic()
         self.atomic.__enter__()
         self.at = MONDAY
+        self.clocks = {}  # ticket → its resolution's clock and promise after the rule before
         self.speakers = {}  # session → (owner, epoch) after the rule before
 
     def teardown(self):
@@ -52,9 +74,58 @@ class Desk(RuleBasedStateMachine):
         self.people = {"ana": ana(), "bia": bia(), "caio": caio()}
         self.departments = [department("vendas"), department("suporte")]
         self.leads = [davi(), davi()]
+        self.give_hours(self.departments[0])
+        self.give_out_by_itself(*self.departments)
+        for user in (self.people["bia"], self.people["caio"]):
+            User.objects.filter(pk=user.pk).update(capacity=2)
         self.write(0)
 
+    def give_hours(self, department):
+        """Vendas works in office hours, suporte always; both have promises to keep."""
+        department.calendar = baker.make(Calendar, name="Comercial")
+        department.save()
+        for day in range(5):
+            baker.make(
+                BusinessHours,
+                calendar=department.calendar,
+                weekday=day,
+                opens_at=time(8),
+                closes_at=time(18),
+            )
+        for priority, minutes in (("", 600), (Priority.HIGH, 90)):
+            SlaPolicy.objects.create(
+                name=f"{minutes}",
+                priority=priority,
+                first_response_minutes=minutes // 10,
+                resolution_minutes=minutes,
+            )
+
+    def give_out_by_itself(self, one, other):
+        """Each overflows to the other, which must not become a circle."""
+        for place, to in ((one, other), (other, one)):
+            rules = {"distribution": Distribution.AUTOMATIC, "accept_minutes": 30}
+            overflow = {"overflow_to": to, "overflow_minutes": 20}
+            Department.objects.filter(pk=place.pk).update(**rules, **overflow)
+            place.refresh_from_db()
+
     # -- what may happen
+
+    @rule()
+    def give_out(self):
+        """Never more than somebody's slots, and only to who is there."""
+        newest = AssignmentDecision.objects.order_by("-pk").values_list("pk", flat=True).first()
+        tick(self.now())
+        for made in AssignmentDecision.objects.filter(pk__gt=newest or 0).select_related("chosen"):
+            assert records.is_rederived(made)
+            if made.outcome == "assigned":
+                assert made.chosen.availability == Availability.AVAILABLE
+                assert made.chosen.is_active
+                taken = Ticket.objects.open().awake(self.at).filter(assignee=made.chosen).count()
+                assert taken <= made.chosen.capacity
+
+    @rule(who=PERSON, availability=st.sampled_from(Availability))
+    def come_and_go(self, who, availability):
+        set_availability(self.people[who], availability=availability, at=self.now())
 
     @rule(who=NUMBER)
     def write(self, who):
@@ -113,6 +184,48 @@ class Desk(RuleBasedStateMachine):
     @rule(which=NUMBER)
     def snooze(self, which):
         self.on(which, services.snooze, until=self.at + timedelta(days=1), actor=None)
+
+    @rule(which=NUMBER)
+    def snooze_until_reply(self, which):
+        self.on(which, services.snooze, until=None, until_reply=True, actor=None)
+
+    @rule(which=NUMBER)
+    def wake(self, which):
+        self.on(which, services.snooze, until=None, actor=None)
+
+    @rule(hours=st.integers(1, 40))
+    def let_time_pass(self, hours):
+        self.at += timedelta(hours=hours)
+        services.wake_due(now=self.at)
+
+    @rule(which=NUMBER, who=PERSON)
+    def undo(self, which, who):
+        """The newest event of a ticket, as if it had only just happened."""
+        events = list(TicketEvent.objects.order_by("-pk")[:6])
+        if events:
+            event = events[which % len(events)]
+            user = event.actor or self.people[who]
+            self.do(lambda: services.undo(event, user, at=event.created_at))
+
+    @rule(who=NUMBER)
+    def come_back(self, who):
+        session = sessions.session(self.leads[who % 2], at=self.now())
+        if session.owner == Owner.BOT:
+            self.do(lambda: services.reopen_for_customer(session, at=self.at))
+
+    @rule(which=NUMBER, rating=st.integers(1, 5))
+    def rate(self, which, rating):
+        done = list(Ticket.objects.exclude(pk__in=Ticket.objects.open()).order_by("-pk")[:4])
+        if done:
+            services.rate(done[which % len(done)], rating=rating, at=self.now())
+
+    @rule(who=PERSON)
+    def ask_for_the_next(self, who):
+        user = self.people[who]
+        user.refresh_from_db()
+        if user.is_active:
+            ticket = next_ticket(user, self.now())
+            assert ticket is None or ticket.assignee == user
 
     @rule(which=NUMBER, who=PERSON, waits=st.booleans())
     def reply(self, which, who, waits):
@@ -174,9 +287,54 @@ class Desk(RuleBasedStateMachine):
                 assert ticket.assignee.is_active
 
     @invariant()
+    def what_is_to_be_accepted_is_with_somebody_and_open(self):
+        for ticket in Ticket.objects.filter(accept_by__isnull=False):
+            assert ticket.status == TicketStatus.OPEN
+            assert ticket.assignee_id is not None
+
+    @invariant()
+    def somebody_active_sees_every_open_ticket(self):
+        seen = set()
+        for user in User.objects.active():
+            seen |= set(Ticket.objects.visible_to(user).values_list("pk", flat=True))
+        assert set(Ticket.objects.open().values_list("pk", flat=True)) <= seen
+        for ticket in Ticket.objects.open().exclude(assignee=None).select_related("assignee"):
+            assert Ticket.objects.visible_to(ticket.assignee).filter(pk=ticket.pk).exists()
+
+    @invariant()
+    def overflow_never_goes_round(self):
+        made = AssignmentDecision.objects.filter(outcome="overflow").values_list(
+            "ticket", "department"
+        )
+        places = Counter(ticket for ticket, _department in set(made))
+        assert all(count == 1 for count in places.values())
+
+    @invariant()
     def a_ticket_is_of_the_lead_of_its_session(self):
         for ticket in Ticket.objects.select_related("session"):
             assert ticket.lead_id == ticket.session.lead_id
+
+    @invariant()
+    def clocks_stand_still_exactly_while_nobody_of_ours_has_to_act(self):
+        for ticket in Ticket.objects.all():
+            is_aside = ticket.snoozed_until is not None or ticket.snoozed_until_reply
+            waits = ticket.is_open and (ticket.status == TicketStatus.WAITING_CUSTOMER or is_aside)
+            assert (ticket.sla_paused_at is not None) == waits
+            assert ticket.is_open or not is_aside
+
+    @invariant()
+    def nobody_becomes_late_by_a_pause(self):
+        """A clock that was in time when it stopped is in time when it goes on."""
+        for ticket in Ticket.objects.all():
+            state, promise = resolution_clock(ticket, self.at).state, promise_of(ticket)
+            if self.clocks.get(ticket.pk) == ("paused", promise):
+                assert state != "missed"
+            self.clocks[ticket.pk] = (state, promise)
+
+    @invariant()
+    def who_had_a_rating_has_one_event_for_it(self):
+        for ticket in Ticket.objects.filter(rating__isnull=False):
+            assert ticket.events.filter(kind=TicketEventKind.RATED).exists()
 
     # -- how
 
@@ -201,6 +359,11 @@ class Desk(RuleBasedStateMachine):
         """A refusal is an answer; nothing of what was refused may stay."""
         with suppress(DomainError), transaction.atomic():
             operation()
+
+
+def promise_of(ticket):
+    """What decides how much time there is."""
+    return ticket.priority, ticket.department_id
 
 
 @pytest.mark.django_db

@@ -1,9 +1,12 @@
 from contextlib import suppress
 from copy import copy
+from datetime import timedelta
 from functools import partial
+from threading import Event
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from leads.tests.recipes import davi
 from sessions_app.models import Owner, Session
@@ -12,8 +15,9 @@ from sessions_app.tests import recipes as sessions
 from sessions_app.tests.racing import at_once
 from sessions_app.tests.recipes import MONDAY
 from tickets import services
-from tickets.errors import TicketConflict
-from tickets.models import Ticket, TicketEvent, TicketEventKind
+from tickets.errors import TicketConflict, TicketRefused
+from tickets.models import InternalNote, Ticket, TicketEvent, TicketEventKind
+from tickets.next_ticket import next_ticket
 from tickets.services import Next
 from tickets.tests import recipes
 from users.tests.recipes import ana, bia, caio
@@ -143,7 +147,7 @@ def test_everything_at_once_ends_in_a_sound_state():
         for operation in (
             lambda row: services.claim(row, user=user),
             lambda row: services.assign(row, to_user=people[(number + 1) % 2], actor=admin),
-            lambda row: services.release(row, actor=user),
+            lambda row: services.release(row, actor=admin),
         ):
             with suppress(TicketConflict):
                 operation(same_row(ticket))
@@ -153,3 +157,90 @@ def test_everything_at_once_ends_in_a_sound_state():
     assert (now.assignee is None) == (session.owner == Owner.QUEUE)
     assert session.epoch == 1
     assert TicketEvent.objects.filter(ticket=ticket).count() >= 2
+
+
+def test_two_who_ask_for_the_next_ticket_at_once_never_get_the_same():
+    people = [bia(), bia_too()]
+    for _ in range(10):
+        recipes.ticket(sessions.session(davi()))
+    got = []
+    for _ in range(5):
+        got += at_once(*[partial(next_ticket, user, MONDAY) for user in people])
+    assert len({ticket.pk for ticket in got}) == len(got) == 10
+    for ticket in got:
+        assert same_row(ticket).events.filter(kind=TicketEventKind.CLAIMED).count() == 1
+
+
+def bia_too():
+    """A colleague of Bia's, in the same department."""
+    colleague = caio()
+    colleague.departments.set(bia().departments.all())
+    return colleague
+
+
+def test_an_undo_against_a_customer_who_writes_ends_in_a_sound_state():
+    user = bia()
+    for _ in range(10):
+        ticket = recipes.ticket(sessions.session(davi()), assignee=user)
+        services.snooze(ticket, until=timezone.now() + timedelta(days=1), actor=user)
+        event = ticket.events.first()
+
+        @transaction.atomic
+        def write(pk=ticket.session_id):
+            services.note_inbound(lock_session(pk), preview="Oi", at=timezone.now())
+
+        _wrote, undone = at_once(write, partial(services.undo, event, user))
+        assert isinstance(undone, Ticket | TicketRefused)
+        now = same_row(ticket)
+        assert (now.snoozed_until, now.sla_paused_at, now.unread) == (None, None, 1)
+
+
+def test_a_ticket_is_woken_up_once_by_clock_and_customer():
+    user = bia()
+    for _ in range(10):
+        ticket = recipes.ticket(sessions.session(davi()), assignee=user)
+        services.snooze(ticket, until=MONDAY + timedelta(hours=1), actor=user, at=MONDAY)
+        later = MONDAY + timedelta(hours=1)
+
+        @transaction.atomic
+        def write(pk=ticket.session_id, at=later):
+            services.note_inbound(lock_session(pk), preview="Oi", at=at)
+
+        at_once(write, partial(services.wake_due, now=later), partial(services.wake_due, now=later))
+        assert ticket.events.filter(kind=TicketEventKind.WOKEN).count() == 1
+
+
+def test_a_ticket_is_rated_once_however_often_it_is_said_at_once():
+    for _ in range(5):
+        ticket = recipes.ticket(sessions.session(davi()), assignee=bia())
+        services.resolve(ticket, actor=bia(), then=Next.END)
+        rates = [partial(services.rate, same_row(ticket), rating=n, at=MONDAY) for n in (1, 3, 5)]
+        assert sorted(at_once(*rates)) == [False, False, True]
+        assert ticket.events.filter(kind=TicketEventKind.RATED).count() == 1
+
+
+def test_notes_of_one_lead_get_their_ids_in_the_order_in_which_they_are_kept():
+    """Of a settled ticket and of the one that goes on: a page asks for what is newer than the
+    newest note it shows, of all tickets of the lead."""
+    settled = recipes.ticket()
+    services.resolve(settled, actor=ana(), then=Next.END)
+    going_on = recipes.ticket(session=sessions.session(settled.lead))
+    author, wrote, seen = bia(), Event(), Event()
+
+    @transaction.atomic
+    def slow():
+        note = services.add_note(same_row(settled), author=author, text="Da outra vez")
+        wrote.set()
+        seen.wait(1)
+        return note.pk
+
+    def quick():
+        wrote.wait(10)
+        note = services.add_note(same_row(going_on), author=author, text="Agora")
+        stored = set(InternalNote.objects.values_list("pk", flat=True))
+        seen.set()
+        return note.pk, stored
+
+    first, (second, stored) = at_once(slow, quick)
+    assert first < second
+    assert first in stored, "a page that shows the later note would never ask for the earlier one"

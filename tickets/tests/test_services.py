@@ -22,12 +22,12 @@ from tickets.models import (
     TicketEventKind,
     TicketStatus,
 )
-from tickets.services import Next
+from tickets.services import Next, transition
 from tickets.signals import ticket_closed
 from tickets.tests import recipes
 from users.models import Department
 from users.services import deactivate_user
-from users.tests.recipes import ana, bia, caio, department
+from users.tests.recipes import ana, bia, caio, department, suporte
 
 pytestmark = pytest.mark.django_db
 
@@ -311,7 +311,7 @@ def test_releasing_what_is_in_the_queue_changes_nothing():
 
 def test_a_ticket_moves_to_the_queue_of_another_department_with_a_note():
     ticket = recipes.ticket(assignee=bia())
-    services.transfer(ticket, department=department("suporte"), actor=bia(), note="Não liga")
+    services.transfer(ticket, department=suporte(), actor=bia(), note="Não liga")
     saved = stored(ticket)
     assert (saved.department.slug, saved.assignee, saved.status) == ("suporte", None, OPEN)
     assert saved.session.owner == QUEUE
@@ -394,7 +394,7 @@ def test_a_priority_is_changed_once():
         services.set_priority(ticket, priority=Priority.HIGH, actor=ana())
     assert stored(ticket).priority == Priority.HIGH
     assert kinds(ticket).count(TicketEventKind.PRIORITY) == 1
-    assert last_event(ticket).details == {"from": "medium", "to": "high"}
+    assert last_event(ticket).details.items() >= {"from": "medium", "to": "high"}.items()
 
 
 def test_nobody_waits_for_the_customer_in_a_ticket_that_nobody_has():
@@ -502,11 +502,11 @@ def test_closing_ends_the_conversation(operation, status, heard):
 @pytest.mark.parametrize("operation", [services.resolve, services.close_ticket])
 def test_closing_returns_to_the_bot_at_an_entry(operation, heard):
     ticket = recipes.ticket(assignee=bia())
-    operation(ticket, actor=bia(), then=Next.BOT, entry="pesquisa")
+    operation(ticket, actor=bia(), then=Next.BOT, entry="resume")
     session = stored(ticket.session)
     assert (session.owner, session.epoch, session.is_live) == (BOT, 2, True)
     (told,) = heard
-    assert (told["entry"], told["session"].owner) == ("pesquisa", BOT)
+    assert (told["entry"], told["session"].owner) == ("resume", BOT)
 
 
 @pytest.mark.parametrize("operation", [services.resolve, services.close_ticket])
@@ -684,9 +684,9 @@ def test_the_history_of_the_loser_is_the_winners():
 
 
 def test_every_status_has_moves_and_done_tickets_only_reopen_or_close():
-    assert set(services.MOVES) == set(TicketStatus)
+    assert set(transition.MOVES) == set(TicketStatus)
     done = set(TicketStatus) - set(OPEN_STATUSES)
-    assert all(services.MOVES[status] <= {OPEN, CLOSED} for status in done)
+    assert all(transition.MOVES[status] <= {OPEN, CLOSED} for status in done)
 
 
 def test_a_row_that_changed_behind_the_lock_is_not_overwritten():
@@ -694,5 +694,5 @@ def test_a_row_that_changed_behind_the_lock_is_not_overwritten():
     hand_over(ticket.session, to=ATTENDANT, at=MONDAY)
     Ticket.objects.filter(pk=ticket.pk).update(assignee=bia())
     with pytest.raises(TicketConflict):
-        services._update(ticket, {"unread": 5})
+        transition.update(ticket, {"unread": 5})
     assert stored(ticket).unread == 0

@@ -1,4 +1,5 @@
-"""People with fixed roles: Ana is an admin, Bia attends in sales, Caio in support."""
+"""People with fixed roles: Ana is an admin, Bia attends in sales, Caio in support, which Eva, who
+attends in sales, supervises."""
 
 from __future__ import annotations
 
@@ -25,6 +26,18 @@ def bia(**fields: Any) -> User:
 
 def caio(**fields: Any) -> User:
     return _person("caio", department("suporte"), **fields)
+
+
+def eva(**fields: Any) -> User:
+    """An attendant of sales who supervises support."""
+    person = _person("eva", department("vendas"), **fields)
+    person.supervised_departments.add(department("suporte"))
+    return person
+
+
+def suporte() -> Department:
+    """The department where Caio works."""
+    return caio().departments.get()
 
 
 def root(**fields: Any) -> User:

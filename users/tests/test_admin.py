@@ -1,10 +1,22 @@
 import re
+from datetime import date, time
 
 import pytest
+import time_machine
 from django.contrib.messages import get_messages
 from django.urls import reverse
+from model_bakery import baker
 
-from users.models import ApiToken, Availability, Calendar, Department, Role, User
+from users.models import (
+    ApiToken,
+    Availability,
+    BusinessHours,
+    Calendar,
+    Department,
+    Holiday,
+    Role,
+    User,
+)
 from users.tests.recipes import ana, bia, caio, department, root, token
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +31,8 @@ def posted(client, user, **changes):
     form = client.get(url).context["adminform"].form
     values = {name: form.get_initial_for_field(form.fields[name], name) for name in form.fields}
     values = {name: value for name, value in values.items() if value not in (None, False)}
-    values["departments"] = [one.pk for one in user.departments.all()]
+    for name in ("departments", "supervised_departments", "skills"):
+        values[name] = [one.pk for one in getattr(user, name).all()]
     values.update(changes)
     return client.post(url, {name: value for name, value in values.items() if value is not None})
 
@@ -48,7 +61,7 @@ def test_the_list_of_people_costs_the_same_for_many(client, django_assert_max_nu
         person.departments.set([department("vendas")])
     client.force_login(ana())
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(22):  # many of them are the counts of the filters
         client.get(reverse(LIST))
 
 
@@ -109,7 +122,7 @@ def test_the_last_admin_cannot_be_deactivated(client):
     admin = ana()
     client.force_login(admin)
 
-    response = posted(client, admin, is_active=None)
+    response = client.post(reverse("admin:users_user_deactivate", args=[admin.pk]))
 
     admin.refresh_from_db()
     assert admin.is_active
@@ -120,28 +133,14 @@ def test_people_are_deactivated_by_an_action_not_deleted(client):
     client.force_login(ana())
     person = bia()
     chosen = [person.pk, caio().pk]
-    client.post(reverse(LIST), {"action": "deactivate", "_selected_action": chosen})
+    given = {"action": "deactivate", "_selected_action": chosen}
+    page = client.post(reverse(LIST), given)
+    assert "Caio" in page.content.decode()
+    assert User.objects.active().filter(pk__in=chosen).count() == len(chosen)
+    client.post(reverse(LIST), {**given, "confirmed": "1"})
 
     assert not User.objects.active().filter(pk__in=chosen).exists()
     assert client.post(reverse("admin:users_user_delete", args=[person.pk])).status_code == 403
-
-
-def test_a_new_person_may_log_in_with_the_given_role(client):
-    client.force_login(ana())
-    fields = {
-        "username": "duda",
-        "usable_password": "true",
-        "password1": "uma-senha-longa-77",
-        "password2": "uma-senha-longa-77",
-        "role": Role.ATTENDANT,
-        "departments": [department("vendas").pk],
-    }
-    client.post(reverse("admin:users_user_add"), fields)
-
-    person = User.objects.get(username="duda")
-    assert (person.is_staff, person.role) == (True, Role.ATTENDANT)
-    assert person.departments.get().slug == "vendas"
-    assert person.check_password("uma-senha-longa-77")
 
 
 def test_a_token_is_shown_once_and_never_changed(client):
@@ -201,8 +200,8 @@ def test_the_fallback_moves_from_one_department_to_another(client):
 def test_the_fallback_department_stays(client):
     client.force_login(ana())
     fallback = Department.objects.get(is_fallback=True)
-    fields = {"name": "Atendimento", "slug": "atendimento"}
-    url = reverse("admin:users_department_change", args=[fallback.pk])
+    url, fields = department_form(fallback)
+    del fields["is_active"]
 
     response = client.post(url, fields)
 
@@ -239,18 +238,107 @@ def test_groups_are_not_in_the_console(client):
     assert client.get(reverse("admin:users_user_add")).status_code == 200
 
 
-def test_hours_that_end_before_they_begin_are_refused_in_words(client):
+def test_an_exception_with_one_time_alone_is_refused_in_words(client):
     client.force_login(ana(language="en"))
     fields = {
         "name": "Comercial",
-        "hours-TOTAL_FORMS": 1,
+        "hours-TOTAL_FORMS": 0,
         "hours-INITIAL_FORMS": 0,
-        "hours-0-weekday": 0,
-        "hours-0-opens_at": "18:00",
-        "hours-0-closes_at": "08:00",
-        "holidays-TOTAL_FORMS": 0,
+        "holidays-TOTAL_FORMS": 1,
         "holidays-INITIAL_FORMS": 0,
+        "holidays-0-date": "2026-12-24",
+        "holidays-0-name": "Véspera de Natal",
+        "holidays-0-opens_at": "08:00",
     }
     page = client.post(reverse("admin:users_calendar_add"), fields)
 
-    assert "The closing time must be after the opening time." in page.content.decode()
+    assert "Give both times, or none." in page.content.decode()
+
+
+def department_form(one, **changes):
+    given = {
+        "name": one.name,
+        "slug": one.slug,
+        "is_active": "on",
+        "reopen_days": "7",
+        "distribution": "manual",
+        "overflow_minutes": "10",
+        **changes,
+    }
+    return reverse("admin:users_department_change", args=[one.pk]), given
+
+
+def test_a_department_says_what_it_needs_and_how_long_it_waits(client):
+    vendas = department("vendas")
+    client.force_login(ana())
+    url, given = department_form(
+        vendas,
+        warn_silent_after_hours="20",
+        close_silent_after_hours="48",
+        reopen_days="3",
+        required_at_resolution=["tags", "lead_email"],
+    )
+    assert client.post(url, given).status_code == 302
+    vendas.refresh_from_db()
+    assert (vendas.warn_silent_after_hours, vendas.close_silent_after_hours) == (20, 48)
+    assert (vendas.reopen_days, vendas.required_at_resolution) == (3, ["tags", "lead_email"])
+    page = client.get(url).content.decode()
+    assert re.search(
+        r'type="checkbox" name="required_at_resolution" value="tags"[^>]*checked', page
+    )
+    assert not re.search(r'name="required_at_resolution" value="subject"[^>]*checked', page)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"warn_silent_after_hours": "20"},
+        {"warn_silent_after_hours": "48", "close_silent_after_hours": "20"},
+        {"required_at_resolution": ["shoe_size"]},
+    ],
+    ids=["warned and never closed", "warned after the end", "unknown field"],
+)
+def test_what_a_department_cannot_mean_is_refused(client, given):
+    vendas = department("vendas")
+    client.force_login(ana())
+    url, form = department_form(vendas, **given)
+    page = client.post(url, form)
+    assert page.status_code == 200
+    assert page.context["adminform"].form.errors
+    vendas.refresh_from_db()
+    assert (vendas.warn_silent_after_hours, vendas.required_at_resolution) == (None, [])
+
+
+@time_machine.travel("2026-12-21 12:00:00Z", tick=False)
+def test_a_calendar_shows_its_next_days(client):
+    calendar = baker.make(Calendar, name="Loja", time_zone="America/Sao_Paulo")
+    for day in range(5):
+        baker.make(
+            BusinessHours, calendar=calendar, weekday=day, opens_at=time(8), closes_at=time(12)
+        )
+    baker.make(BusinessHours, calendar=calendar, weekday=0, opens_at=time(22), closes_at=time(6))
+    baker.make(
+        Holiday,
+        calendar=calendar,
+        date=date(2026, 12, 24),
+        name="Véspera",
+        opens_at=time(8),
+        closes_at=time(10),
+    )
+    client.force_login(ana())
+    page = client.get(reverse("admin:users_calendar_change", args=[calendar.pk])).content.decode()
+    assert "08:00–12:00, 22:00–06:00" in page
+    assert "24/12 (Véspera): 08:00–10:00" in page
+    assert "25/12 (Natal): " in page
+    assert client.get(reverse("admin:users_calendar_add")).status_code == 200
+
+
+def test_the_list_of_calendars_costs_the_same_for_many(client, django_assert_max_num_queries):
+    for number in range(5):
+        calendar = baker.make(Calendar, name=f"Calendário {number}")
+        baker.make(
+            BusinessHours, calendar=calendar, weekday=0, opens_at=time(8), closes_at=time(12)
+        )
+    client.force_login(ana())
+    with django_assert_max_num_queries(12):
+        client.get(reverse("admin:users_calendar_changelist"))

@@ -49,7 +49,7 @@ def test_the_list_of_people_costs_the_same_for_many(django_assert_num_queries):
     client = api(ana())
     client.get(USERS)
 
-    with django_assert_num_queries(3):  # token and person, people, departments
+    with django_assert_num_queries(5):  # token and person, people, their departments and skills
         client.get(USERS)
 
 
@@ -194,3 +194,29 @@ def test_there_is_always_one_active_fallback_department():
     assert refused.json()["code"] == "fallback_department"
     assert (moved.status_code, allowed.status_code) == (200, 200)
     assert Department.objects.get(is_fallback=True) == sales
+
+
+def test_a_department_is_told_how_long_it_waits_and_what_it_needs():
+    body = {
+        "warn_silent_after_hours": 20,
+        "close_silent_after_hours": 48,
+        "reopen_days": 3,
+        "required_at_resolution": ["tags", "lead_email"],
+    }
+    url = f"/api/v1/departments/{department('vendas').pk}"
+    assert api(ana()).patch(url, body).json().items() >= body.items()
+    assert api(bia()).get(url).json()["reopen_days"] == 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"warn_silent_after_hours": 20},
+        {"warn_silent_after_hours": 48, "close_silent_after_hours": 20},
+        {"required_at_resolution": ["shoe_size"]},
+        {"required_at_resolution": "tags"},
+    ],
+)
+def test_a_department_that_makes_no_sense_is_refused(body):
+    url = f"/api/v1/departments/{department('vendas').pk}"
+    assert api(ana()).patch(url, body).status_code == 400

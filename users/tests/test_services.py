@@ -99,7 +99,7 @@ def test_deactivation_takes_every_access_and_tells_the_apps_above():
     row.refresh_from_db()
     assert (person.is_active, person.availability) == (False, Availability.OFFLINE)
     assert row.revoked_at == AT
-    assert heard == [(person, AT)]
+    assert heard == [(person, AT)] * 2  # before, and for what was given to them meanwhile
 
 
 def test_availability_remembers_since_when():
@@ -161,3 +161,39 @@ def test_two_admins_who_leave_at_once_do_not_both_leave():
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(leave, pair)) == ["last_admin", "left"]
     assert User.objects.active().admins().count() == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("means", ["demote", "deactivate", "both"])
+def test_of_two_admins_who_turn_on_each_other_at_once_one_stays(means):
+    for number in range(5):
+        pair = [
+            User.objects.create_user(f"{name}{number}", role=Role.ADMIN) for name in ("ana", "eva")
+        ]
+        User.objects.exclude(pk__in=[one.pk for one in pair]).update(is_active=False)
+        together = threading.Barrier(2)
+        acts = {
+            "demote": lambda user, actor: services.change_role(
+                user, role=Role.ATTENDANT, actor=actor
+            ),
+            "deactivate": lambda user, actor: services.deactivate_user(user, actor=actor, at=AT),
+        }
+        chosen = [*acts] if means == "both" else [means, means]
+
+        def turn(place, pair=pair, chosen=chosen, acts=acts, together=together):
+            actor, user = (User.objects.get(pk=one.pk) for one in (pair[place], pair[1 - place]))
+            try:
+                together.wait()
+                acts[chosen[place]](user, actor)
+            except DomainError as refusal:
+                return refusal.code
+            finally:
+                connection.close()
+            return "done"
+
+        with ThreadPoolExecutor(2) as pool:
+            outcomes = sorted(pool.map(turn, (0, 1)))
+        assert outcomes[0] == "done"
+        assert outcomes[1] in {"not_allowed", "last_admin"}
+        assert User.objects.active().admins().count() == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -58,6 +59,7 @@ class Simulator(Transport):
         mark_read=True,
         service_window_hours=24,
     )
+    reaches = (SCHEME,)
 
     def verify(self, request: HttpRequest, body: bytes) -> None:
         raise BadSignature("the simulator has no webhook")
@@ -79,10 +81,13 @@ def inbound_from_form(
     """What the fictitious customer did, as a message like any other.
 
     form: `text`; or `choice_id` with `choice_title` and `choice_kind` (buttons, list); or `kind`,
-    one of the media, with an optional caption in `text`; or `latitude` and `longitude`.
+    one of the media, with an optional caption in `text`; or `latitude` and `longitude`, with an
+    optional `place`; or `contact`, a name, with `own_phone` when it is the customer's own card; or
+    `values`, the JSON of a form's answers.
     `message_id`, a UUID made with the page, makes a form sent twice one message; `reply_to` quotes.
     """
-    said = _choice(form) or _location(form) or _media(form) or {"kind": Kind.TEXT}
+    readings = (_choice, _location, _contact, _answers, _media)
+    said = next(filter(None, (read(form) for read in readings)), {"kind": Kind.TEXT})
     return InboundMessage(
         account,
         at,
@@ -109,7 +114,26 @@ def _location(form: Mapping[str, str]) -> dict[str, Any] | None:
         place = {key: float(form[key]) for key in ("latitude", "longitude")}
     except (KeyError, ValueError):
         return None
-    return {"kind": Kind.LOCATION, "payload": {"location": place}}
+    named = {"name": form["place"]} if form.get("place") else {}
+    return {"kind": Kind.LOCATION, "payload": {"location": {**place, **named}}}
+
+
+def _contact(form: Mapping[str, str]) -> dict[str, Any] | None:
+    if not form.get("contact"):
+        return None
+    payload: dict[str, Any] = {"contacts": [{"name": {"formatted_name": form["contact"]}}]}
+    if form.get("own_phone"):
+        payload["own_phone"] = form["own_phone"].removeprefix("+")
+    return {"kind": Kind.CONTACTS, "payload": payload}
+
+
+def _answers(form: Mapping[str, str]) -> dict[str, Any] | None:
+    try:
+        values = json.loads(form.get("values", ""))
+    except ValueError:
+        return None
+    is_form = isinstance(values, dict)
+    return {"kind": Kind.FLOW_REPLY, "payload": {"form": values}} if is_form else None
 
 
 def _media(form: Mapping[str, str]) -> dict[str, Any] | None:

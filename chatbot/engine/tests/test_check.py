@@ -9,7 +9,7 @@ from chatbot.engine.nodes import FlowDocument, FlowError, parse_flow
 from chatbot.engine.tests.documents import ASK, END, HANDOFF, MENU, document
 
 WORDS = [{"keywords": ["atendente"], "next": "equipe"}]
-SAFE_ASK = {**ASK, "on_fail": "equipe"}
+SAFE_ASK = {**ASK, "on_fail": "equipe", "maximum": 80}
 SAVE = KnownHandler(
     args={
         "properties": {
@@ -32,7 +32,9 @@ SAVE = KnownHandler(
     routes=("ok", "none", "error"),
     outputs=("saldo",),
 )
-AROUND = Surroundings(handlers={"save": SAVE}, departments=("vendas",), flows={})
+AROUND = Surroundings(
+    handlers={"save": SAVE}, departments=("vendas",), flows={}, skills=("inglês",)
+)
 CALL = {
     "kind": "call",
     "handler": "save",
@@ -82,7 +84,7 @@ def branch(when: dict[str, Any]) -> dict[str, Any]:
         say("Olá, {{ lead.name }} {{ today }}"),
         branch({"all": [{"open": "vendas"}, {"variable": "lead.status", "value": "new"}]}),
         {**CALL, "args": {"nome": "{{ lead.name }}", "idade": None, "lugar": {"rua": "A"}}},
-        {**CALL, "args": {"nome": "Davi", "idade": "{{ lead.age }}", "campos": ["a"]}},
+        {**CALL, "args": {"nome": "Davi", "idade": "{{ lead.phone }}", "campos": ["a"]}},
         {"kind": "wait", "seconds": 5, "next": "fim"},
         {"kind": "lead", "fields": {"name": "{{ lead.name }}"}, "next": "fim"},
         menu(options=options(*"abcdefghij", description="algo"), presentation="list"),
@@ -100,7 +102,7 @@ def test_a_clean_flow_has_no_findings(node: dict[str, Any]) -> None:
         ({**SAFE_ASK, "next": ""}, "dangling_exit", "error"),
         ({**SAFE_ASK, "next": "sumiu"}, "dangling_exit", "error"),
         ({**SAFE_ASK, "on_fail": "sumiu"}, "dangling_exit", "error"),
-        (branch({"open": ""}) | {"otherwise": ""}, "dangling_exit", "error"),
+        (branch({"open": ""}) | {"otherwise": ""}, "missing_else", "error"),
         (say("a", "passo"), "silent_loop", "error"),
         (
             {**CALL, "routes": {"ok": "passo", "none": "fim", "error": "fim"}},
@@ -125,6 +127,7 @@ def test_a_clean_flow_has_no_findings(node: dict[str, Any]) -> None:
         ({**HTTP, "url": "ftp://x.io"}, "bad_url", "error"),
         ({**HTTP, "url": "https://{{ host }}/a"}, "bad_url", "error"),
         ({**HANDOFF, "department": "sumiu"}, "unknown_department", "error"),
+        ({**HANDOFF, "skills": ["Inglês", "élfico"]}, "unknown_skill", "warning"),
         (branch({"any": [{"open": "sumiu"}]}), "unknown_department", "error"),
         (say("{{ nunca }}"), "unknown_variable", "error"),
         (say("{{ protocol }}"), "unknown_variable", "error"),
@@ -183,7 +186,7 @@ def test_words_reach_nodes_and_lead_somewhere() -> None:
     words = [*WORDS, {"keywords": ["promo"], "next": "promo"}]
     assert found(SAFE_ASK, words=words, nodes={"promo": say("Oi")}) == []
     lost = found(SAFE_ASK, words=[*WORDS, {"keywords": ["promo"], "next": "sumiu"}])
-    assert [(one.code, one.params) for one in lost] == [("dangling_exit", {"exit": "promo"})]
+    assert [(one.code, one.params) for one in lost] == [("dangling_word", {"word": "promo"})]
     twice = found(SAFE_ASK, words=[*WORDS, {"keywords": ["Atendente!"], "next": "fim"}])
     assert [one.code for one in twice] == ["duplicate_words"]
 
@@ -351,7 +354,8 @@ def test_errors_come_first() -> None:
 def test_every_finding_has_a_sentence() -> None:
     names = (
         "exit handler argument route department flow flows variable field length limit count label"
-        " word template language value"
+        " word template language value hours said other option is wanted case earlier text hint"
+        " secret skill"
     )
     assert all(text % dict.fromkeys(names.split(), "x") for text in MESSAGES.values())
 

@@ -34,6 +34,7 @@ from chatbot.engine.tests.strategies import (
     started,
 )
 from chatbot.engine.values import storable
+from chatbot.engine.witness import shows, witness_of
 
 QUICK = settings(
     max_examples=200,
@@ -149,8 +150,17 @@ def test_any_flow_can_be_verified_and_written_out(flow: FlowDocument) -> None:
     findings = check_flow(flow, Surroundings(handlers={}, departments=(), flows={}))
     for finding in findings:
         assert finding.text
-        assert set(finding.path) <= flow.nodes.keys()
+        known = {f"{slug}/{one}" for slug, sub in flow.subflows.items() for one in sub.nodes}
+        assert set(finding.path) <= known | flow.nodes.keys()
     assert parse_flow(flow.as_dict()) == flow
+
+
+@settings(QUICK, max_examples=25)
+@given(flows())
+def test_any_finding_of_any_flow_is_acted_out_or_it_is_said_why_not(flow: FlowDocument) -> None:
+    for finding in check_flow(flow, Surroundings(handlers={}, departments=(), flows={})):
+        witness = witness_of(flow, finding)
+        assert witness.reason if witness.turns is None else shows(flow, finding, witness.turns)
 
 
 @QUICK

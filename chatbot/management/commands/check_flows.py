@@ -16,8 +16,10 @@ from chatbot.flow_files import FlowFile
 
 class Command(BaseCommand):
     help = (
-        "Check flow files (the shipped ones by default) and hold their golden conversations. "
-        "Needs no database, unless --site asks for this site's departments and channels."
+        "Check flow files, JSON or YAML (the shipped ones by default), and hold their golden "
+        "conversations. Fails when there is an error. "
+        "Needs no database, unless --site asks for this site's departments, channels, templates "
+        "and secrets."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -56,7 +58,7 @@ def _files(paths: list[Path]) -> list[Path]:
 
 def _files_of(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(path.glob("*.json"))
+        return flow_files.flow_files_in(path)
     if not path.is_file():
         raise CommandError(f"There is no file {path}.")
     return [path]

@@ -1,47 +1,81 @@
-"""Fill a trial installation with a few fictitious conversations."""
+"""Fill a trial installation with a believable company."""
 
 from __future__ import annotations
 
+import logging
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from chatbot import demo
-from users.models import Role, User
+
+BAR = 40  # characters
 
 
 class Command(BaseCommand):
     help = (
-        "Make fictitious leads, conversations and tickets on the simulator's channel, through the "
-        "same services as real ones. Says who is there already; the simulator's page clears them."
+        "Make a fictitious company with its team and a month of conversations, by the same "
+        "services as real ones. Refuses where real people have written. Nothing is ever sent."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--yes", action="store_true", help="Also where DEBUG is off.")
+        parser.add_argument("--seed", type=int, default=demo.SEED, help="Other chances.")
+        parser.add_argument("--days", type=int, default=demo.DAYS, help="How long a month is.")
+        parser.add_argument("--password", help="Of everybody in the team; made up when missing.")
+        parser.add_argument("--force", action="store_true", help="Also beside real conversations.")
         parser.add_argument("--dry-run", action="store_true", help="Only say what would be made.")
-        parser.add_argument("--user", help="Who answers the tickets: a user name.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        dry_run = options["dry_run"]
-        if not (settings.DEBUG or options["yes"] or dry_run):
-            raise CommandError("DEBUG is off, so this may be a real site. Add --yes if it is not.")
-        user = _team(options["user"])
-        try:
-            for story, is_new in demo.seed(user=user, dry_run=dry_run):
-                made = "would be made" if dry_run else "made"
-                self.stdout.write(f"{story.name}: {made if is_new else 'is there already'}")
-        except demo.NotReady as error:
-            raise CommandError(str(error)) from error
+        if demo.is_made():
+            self.stdout.write(f"The demo is there already: {_words(demo.counts())}.")
+            return
+        if demo.has_real_data() and not options["force"]:
+            raise CommandError(
+                "Real people have written here. Use another database, or add --force."
+            )
+        if options["dry_run"]:
+            self.stdout.write(
+                f"Would make {len(demo.PEOPLE)} people, {demo.CUSTOMERS} customers and "
+                f"{options['days']} days of conversations."
+            )
+            return
+        password = options["password"] or secrets.token_urlsafe(9)
+        with _quiet():
+            for done in demo.seed(password=password, seed=options["seed"], days=options["days"]):
+                self._show(done)
+        self._report(password)
+
+    def _show(self, done: float) -> None:
+        if sys.stderr.isatty():
+            full = round(done * BAR)
+            bar = "█" * full + "░" * (BAR - full)
+            self.stderr.write(f"\r{bar} {done:4.0%}", ending="")
+
+    def _report(self, password: str) -> None:
+        if sys.stderr.isatty():
+            self.stderr.write("")
+        self.stdout.write(f"Made {_words(demo.counts())}.")
+        for one in demo.PEOPLE:
+            self.stdout.write(f"  {one.username:<20} {one.role.value}")
+        self.stdout.write(f"Everybody's password: {password}")
 
 
-def _team(username: str | None) -> User:
-    """The person named; else an attendant, else an admin."""
-    people = User.objects.active().order_by("pk")
-    if username:
-        user = people.filter(username=username).first()
-    else:
-        user = people.filter(role=Role.ATTENDANT).first() or people.admins().first()
-    if user is None:
-        raise CommandError("There is nobody to answer the tickets. Run: manage.py createsuperuser")
-    return user
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The trouble of the month is made up: nobody should read of it in a log."""
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _words(made: demo.Made) -> str:
+    return (
+        f"{made.customers} customers, {made.conversations} conversations, "
+        f"{made.messages} messages, {made.tickets} tickets"
+    )

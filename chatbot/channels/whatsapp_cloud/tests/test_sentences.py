@@ -33,7 +33,7 @@ OURS = (
     "request", "content", "no_address", "opted_out", "http_429", "http_408", "http_400",
     "http_502", "http_301", "template_unknown", "template_deleted", "template_not_approved",
     "template_paused", "template_disabled", "template_rejected", "template_parts",
-    "template_values", "no_media", "storage", "upload_forgotten",
+    "template_values", "no_media", "storage", "upload_forgotten", "provider_away",
 )  # fmt: skip
 
 

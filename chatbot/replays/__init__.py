@@ -1,0 +1,1 @@
+"""Recorded conversations held again with a draft, in the background; and the proof of the log."""

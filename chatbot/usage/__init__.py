@@ -1,0 +1,1 @@
+"""What people really do in flows, counted from the log of each run."""

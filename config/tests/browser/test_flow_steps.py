@@ -1,0 +1,96 @@
+"""The form of a passo beside the map, by keyboard; two admins at the same one."""
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import expect
+
+from chatbot import flows_service
+from chatbot.models import Flow
+from config.tests.browser import desk as people
+from config.tests.browser.desk import barriers, sideways
+from config.tests.browser.test_flow_page import NODES
+
+
+@pytest.fixture
+def flow(desk):
+    slug = f"passos-{Flow.objects.count()}"
+    document = {"schema": 1, "slug": slug, "name": "Passos", "start": "inicio", "nodes": NODES}
+    flow = Flow.objects.create(slug=slug, name="Passos")
+    return flows_service.save_draft(flow, document, user=None, revision=0)
+
+
+def open_step(desk, user, flow, node_id, **options):
+    page = desk.open(user, reverse("admin:chatbot_flow_change", args=[flow.pk]), **options)
+    page.locator(f"[data-map] a[data-node={node_id}]").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#step-heading")).to_be_focused()
+    return page
+
+
+def labels(flow):
+    flow.refresh_from_db()
+    return [one["label"] for one in flow.draft["nodes"]["menu"]["options"]]
+
+
+def test_a_step_is_edited_saved_undone_and_closed_by_keyboard(desk, flow):
+    page = open_step(desk, people.admin(), flow, "menu")
+    assert barriers(page) == []
+    page.locator("[id='step-options.1.label']").focus()
+    page.keyboard.press("Alt+ArrowUp")
+    expect(page.locator("[id='step-options.1.label']")).to_be_focused()
+    page.locator("[id='step-options-add']").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("[id='step-options.n2.label']")).to_be_focused()
+    page.keyboard.type("Falar com um atendente")
+    expect(page.locator("[data-counter='step-options.n2.label']")).to_have_text("22/20")
+    page.locator("[id='step-options.n2.next']").select_option("+")
+    page.locator("[id='step-options.n2.next.new_title']").fill("Promo")
+    page.keyboard.press("Escape")  # asks first: nothing typed is lost
+    expect(page.locator("[data-step-form]")).to_be_visible()
+    page.keyboard.press("Control+s")
+    expect(page.locator("#step-save")).to_be_focused()
+    expect(page.locator("[data-map] a[data-node=promo]").first).to_be_attached()
+    assert labels(flow) == ["Equipe", "Boleto", "Falar com um atendente"]
+    page.keyboard.press("Control+z")
+    expect(page.locator("[id='step-options.n2.label']")).to_have_count(0)
+    expect(page.locator("[data-map] a[data-node=promo]")).to_have_count(0)
+    assert labels(flow) == ["Boleto", "Equipe"]
+    expect(page.locator("#step-heading")).to_be_focused()  # the form was drawn anew
+    page.keyboard.press("Escape")
+    expect(page.locator("#step-panel article")).to_have_count(0)
+    expect(page.locator("[data-map] a[data-node=menu]").first).to_be_focused()
+
+
+def test_a_variable_is_put_where_the_caret_is(desk, flow):
+    page = open_step(desk, people.admin(), flow, "menu", viewport={"width": 390, "height": 800})
+    assert sideways(page) == 0
+    text = page.locator("#step-text")
+    text.fill("Olá, ")
+    page.locator("[data-variables='step-text']").click()
+    page.keyboard.press("Enter")
+    expect(text).to_be_focused()
+    expect(text).to_have_value("Olá, {{ nome }}")
+
+
+def test_two_admins_at_one_step_see_both_texts(desk, flow):
+    ana, luana = people.admin("Ana"), people.admin("Luana")
+    mine = open_step(desk, ana, flow, "menu")
+    theirs = open_step(desk, luana, flow, "menu")
+    theirs.locator("#step-text").fill("O texto da Luana")
+    theirs.keyboard.press("Control+s")
+    expect(theirs.locator("[data-undo-draft]")).to_be_enabled()
+    expect(theirs.locator("#step-save")).to_be_focused()
+    mine.locator("#step-text").fill("O meu texto")
+    mine.keyboard.press("Control+s")
+    expect(mine.locator("#step-conflict")).to_be_focused()
+    assert barriers(mine) == []
+    compared = mine.locator(".step-compare")
+    expect(compared).to_contain_text("O texto da Luana")
+    expect(compared).to_contain_text("O meu texto")
+    mine.locator("[value='take:text']").click()
+    expect(mine.locator("#step-text")).to_have_value("O texto da Luana")
+    mine.locator("#step-text").fill("Os dois textos")
+    mine.keyboard.press("Control+s")
+    expect(mine.locator("#step-conflict")).to_have_count(0)
+    flow.refresh_from_db()
+    assert flow.draft["nodes"]["menu"]["text"] == "Os dois textos"

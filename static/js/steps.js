@@ -1,0 +1,255 @@
+/* The form of a passo: focus, keys, counters, variables at the caret, and nothing typed is lost.
+   Everything works by plain forms too; this makes it quicker. */
+
+const FIELDS = "input:not([type=hidden], [type=checkbox], [type=radio]), textarea, select";
+
+const panel = () => document.getElementById("step-panel");
+const stepForm = () => panel()?.querySelector("[data-step-form]");
+
+/* ---- what is typed and not saved ---- */
+
+const isDirty = () => Boolean(stepForm()?.hasAttribute("data-dirty"));
+
+function markDirty(form) {
+  form.setAttribute("data-dirty", "");
+  const told = form.querySelector("[data-unsaved]");
+  if (told) told.hidden = false;
+}
+
+document.addEventListener("input", (event) => {
+  const form = event.target.closest?.("[data-step-form]");
+  if (form) markDirty(form);
+  count(event.target);
+});
+
+window.addEventListener("beforeunload", (event) => {
+  if (isDirty() && !leaving) event.preventDefault();
+});
+
+let leaving = false; // a plain form goes off, or somebody has agreed to lose what was typed
+
+document.addEventListener("submit", (event) => {
+  leaving = Boolean(event.target.closest("[data-step-form]"));
+});
+
+/* Whatever leads away asks first. */
+function mayLeave() {
+  if (!isDirty()) return true;
+  const words = panel().querySelector("[data-leave]")?.dataset.leave;
+  return window.confirm(words); // eslint-disable-line no-alert
+}
+
+document.addEventListener(
+  "click",
+  (event) => {
+    const link = event.target.closest("a[data-leaves], [data-step-open]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (!mayLeave()) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
+    stepForm()?.removeAttribute("data-dirty");
+    leaving = true;
+  },
+  true,
+);
+
+document.addEventListener(
+  "submit",
+  (event) => {
+    if (!event.target.matches("form[data-leaves]")) return;
+    if (mayLeave()) {
+      stepForm()?.removeAttribute("data-dirty");
+      return;
+    }
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  },
+  true,
+);
+
+/* ---- opening and closing ---- */
+
+let opener = null; // what had the focus before the panel took it
+
+document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+  if (detail.target?.id !== "step-panel" || panel()?.contains(document.activeElement)) return;
+  opener = document.activeElement;
+});
+
+function close() {
+  const place = panel();
+  const link = place?.querySelector("[data-close-step]");
+  if (!link) return;
+  if (place.closest(".step-page")) {
+    link.click(); // a page of its own: back to the flow
+    return;
+  }
+  if (!mayLeave()) return;
+  place.replaceChildren();
+  place.dispatchEvent(new CustomEvent("step-closed", { bubbles: true }));
+  if (opener?.isConnected) opener.focus();
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-close-step]");
+  if (!link || link.closest(".step-page")) return;
+  event.preventDefault();
+  stepForm()?.removeAttribute("data-dirty"); // it was asked above
+  close();
+});
+
+/* ---- keys ---- */
+
+const isTyping = (target) => Boolean(target.closest?.(`${FIELDS}, [contenteditable]`));
+
+function press(selector) {
+  const button = document.querySelector(`${selector}:not(:disabled)`);
+  if (button?.form) window.htmx?.process(button.form); // it may have been drawn a moment ago
+  button?.click();
+  return Boolean(button);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.isComposing) return;
+  const inPanel = panel()?.contains(event.target);
+  const hasModifier = event.ctrlKey || event.metaKey;
+  const key = event.key.toLowerCase();
+  if (event.key === "Escape" && inPanel) {
+    if (document.querySelector("dialog[open]") || event.target.closest("details.menu[open]")) return;
+    event.preventDefault();
+    close();
+  } else if (hasModifier && !event.altKey && (key === "z" || key === "y") && !isTyping(event.target)) {
+    const again = key === "y" || event.shiftKey;
+    if (press(again ? "[data-redo-draft]" : "[data-undo-draft]")) event.preventDefault();
+  } else if (hasModifier && inPanel && (key === "s" || event.key === "Enter")) {
+    event.preventDefault();
+    press("#step-save");
+  } else if (event.altKey && inPanel && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
+    if (move(event.target, event.key === "ArrowUp")) event.preventDefault();
+  }
+});
+
+/* ---- rows: the order of the page is the order that is saved ---- */
+
+function move(within, isUp) {
+  const row = within.closest("[data-row]");
+  if (!row?.querySelector(":scope > .step-row-h [data-moves]")) return false;
+  const other = isUp ? row.previousElementSibling : row.nextElementSibling;
+  if (!other) return true;
+  const focused = document.activeElement;
+  if (isUp) other.before(row);
+  else other.after(row);
+  focused?.focus(); // moving an element takes its focus away
+  renumber(row.parentElement);
+  row.classList.add("is-moved");
+  markDirty(row.closest("form"));
+  row.scrollIntoView({ block: "nearest" });
+  return true;
+}
+
+/* "Option 3" stays what the third one is called. */
+function renumber(list) {
+  Array.from(list.children).forEach((row, index) => {
+    const label = row.querySelector(":scope > .step-row-h .step-row-n");
+    const before = label.textContent;
+    const after = before.replace(/\d+(?=\D*$)/, String(index + 1));
+    label.textContent = after;
+    for (const button of row.querySelectorAll(":scope > .step-row-h [aria-label]")) {
+      button.setAttribute("aria-label", button.getAttribute("aria-label").replace(before, after));
+    }
+  });
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-moves]");
+  if (button && move(button, button.dataset.moves === "up")) event.preventDefault();
+});
+
+/* ---- counters: as long as the text is with every variable empty ---- */
+
+const PLACEHOLDER = /\{\{\s*[a-z_][a-z0-9_.]*\s*(?:\|\s*([^{}]{0,80}?)\s*)?\}\}/g;
+
+function count(field) {
+  const counter = field.id && document.querySelector(`[data-counter="${CSS.escape(field.id)}"]`);
+  if (!counter) return;
+  const length = field.value.replace(PLACEHOLDER, (_all, otherwise) => otherwise ?? "").length;
+  counter.textContent = `${length}/${counter.dataset.limit}`;
+  counter.classList.toggle("is-over", length > Number(counter.dataset.limit));
+  field.closest(".step-field")?.classList.remove("is-over");
+}
+
+/* ---- variables at the caret ---- */
+
+let wanted = null; // the field that asked for one
+
+function insert(field, text) {
+  field.focus();
+  const start = field.selectionStart ?? field.value.length;
+  field.setRangeText(text, start, field.selectionEnd ?? start, "end");
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+document.addEventListener("click", (event) => {
+  const ask = event.target.closest("[data-variables]");
+  const dialog = document.getElementById("step-variables-dialog");
+  if (ask && dialog) {
+    wanted = document.getElementById(ask.dataset.variables);
+    const list = document.querySelector("#step-variables .step-vars").cloneNode(true);
+    dialog.querySelector("[data-holds]").replaceChildren(list);
+    dialog.showModal();
+    list.querySelector("button")?.focus();
+    return;
+  }
+  const chosen = event.target.closest("[data-insert]");
+  if (!chosen) return;
+  dialog?.close();
+  if (wanted?.isConnected) insert(wanted, chosen.dataset.insert);
+});
+
+document.addEventListener("focusin", (event) => {
+  if (event.target.matches?.("[data-step-form] :is(input:not([type]), textarea)")) wanted = event.target;
+});
+
+/* Arrows walk through the list. */
+document.addEventListener("keydown", (event) => {
+  const at = event.target.closest?.(".step-vars [data-insert]");
+  if (!at || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
+  const all = Array.from(at.closest(".step-vars").querySelectorAll("[data-insert]"));
+  const next = all[all.indexOf(at) + (event.key === "ArrowDown" ? 1 : -1)];
+  event.preventDefault();
+  next?.focus();
+});
+
+/* ---- after each answer ---- */
+
+function setUp(root) {
+  for (const button of root.querySelectorAll("[data-variables]")) button.hidden = false;
+  for (const counter of root.querySelectorAll("[data-counter]")) {
+    count(document.getElementById(counter.dataset.counter));
+  }
+  const form = root.querySelector("[data-step-form][data-dirty]");
+  if (form) markDirty(form);
+}
+
+document.addEventListener("htmx:load", ({ detail }) => {
+  if (!detail.elt.closest?.("#step-panel") && !detail.elt.querySelector?.("#step-panel")) return;
+  setUp(panel());
+});
+
+document.addEventListener("htmx:afterSettle", ({ detail }) => {
+  if (detail.target?.id !== "step-panel") return;
+  leaving = false;
+  panel().querySelector("[autofocus]")?.focus();
+});
+
+/* Somebody undid, or changed the flow elsewhere on the page: the form shows what is stored now, unless
+   something is typed in it; then saving tells what else has changed. */
+document.addEventListener("flow-changed", ({ detail }) => {
+  const url = panel()?.querySelector("[data-step-url]")?.dataset.stepUrl;
+  if (detail.by === "panel" || !url || isDirty()) return;
+  window.htmx?.ajax("GET", url, { target: "#step-panel", swap: "innerHTML" }).catch(() => {});
+});
+
+if (panel()) setUp(panel());
