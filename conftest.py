@@ -35,14 +35,17 @@ def _language_of_the_site():
 
 @pytest.fixture(autouse=True)
 def _watches_begin_anew():
-    """What a process remembers of wrong signatures, workers, counted hours, mail servers and the
-    figures of the start page. The look after a webhook, once a minute, is for the tests that are
+    """What a process remembers of wrong signatures, workers, counted hours, mail servers, opening
+    hours, splits and the figures of the start page. The look after a webhook, once a minute, is for the tests that are
     about it."""
     from django.core.cache import cache  # noqa: PLC0415  # not before settings
 
-    from chatbot import incident_mail, traffic, web_watch  # noqa: PLC0415
+    from chatbot import facts, incident_mail, traffic, web_watch  # noqa: PLC0415
+    from chatbot.publishing import split  # noqa: PLC0415
 
     cache.clear()
+    facts.departments.forget()
+    split.running.forget()
     vars(web_watch.watch).update(vars(web_watch.Watch()), _looked_at=math.inf)
     incident_mail.pause.until = traffic.folded.at = -math.inf
 

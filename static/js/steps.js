@@ -18,7 +18,10 @@ function markDirty(form) {
 
 document.addEventListener("input", (event) => {
   const form = event.target.closest?.("[data-step-form]");
-  if (form) markDirty(form);
+  if (form) {
+    markDirty(form);
+    since.add(event.target);
+  }
   count(event.target);
 });
 
@@ -222,6 +225,61 @@ document.addEventListener("keydown", (event) => {
   next?.focus();
 });
 
+/* ---- what is typed while the form is saved or drawn anew goes on in the new one ---- */
+
+const since = new Set(); // fields that changed after the request went off
+let focusThen = null; // the focus when it went off
+let goesOn = null; // {step form that is replaced, focus in it}, when its successor takes over
+
+/* The same form again, rather than another passo. */
+function isSameForm({ verb, elt, path }) {
+  if (verb === "post") return Boolean(elt.closest("[data-step-form]"));
+  return path === panel().querySelector("[data-step-url]")?.dataset.stepUrl;
+}
+
+/* Rows get other names when they are saved, but keep their place. */
+function successorOf(field, before, now) {
+  const named = field.id && now.elements.namedItem(field.id);
+  if (named instanceof Element) return named;
+  const place = Array.from(before.elements).indexOf(field);
+  return before.elements.length === now.elements.length ? now.elements[place] : null;
+}
+
+document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+  if (detail.target?.id !== "step-panel") return;
+  since.clear();
+  focusThen = document.activeElement;
+});
+
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  if (detail.target?.id !== "step-panel") return;
+  const [form, focus] = [stepForm(), document.activeElement];
+  const hasMoved = since.size > 0 || focus !== focusThen;
+  const isNext = form && hasMoved && isSameForm(detail.requestConfig);
+  goesOn = isNext ? { form, focus: form.contains(focus) ? focus : null } : null;
+});
+
+/* true when the focus is where the person had gone on to. */
+function goOn() {
+  const now = stepForm();
+  const { form: before, focus } = goesOn;
+  goesOn = null;
+  if (!now) return false;
+  for (const field of Array.from(since)) {
+    const one = successorOf(field, before, now);
+    if (one?.type !== field.type || (one.value === field.value && one.checked === field.checked)) continue;
+    if ("checked" in field) one.checked = field.checked;
+    one.value = field.value;
+    one.dispatchEvent(new Event("input", { bubbles: true }));
+    one.dispatchEvent(new Event("change", { bubbles: true })); // it may decide which fields there are
+  }
+  const next = focus && successorOf(focus, before, now);
+  if (!next) return false;
+  next.focus();
+  if (typeof focus.selectionStart === "number") next.setSelectionRange(focus.selectionStart, focus.selectionEnd);
+  return true;
+}
+
 /* ---- after each answer ---- */
 
 function setUp(root) {
@@ -241,7 +299,8 @@ document.addEventListener("htmx:load", ({ detail }) => {
 document.addEventListener("htmx:afterSettle", ({ detail }) => {
   if (detail.target?.id !== "step-panel") return;
   leaving = false;
-  panel().querySelector("[autofocus]")?.focus();
+  if (detail.elt !== panel()) return; // once, not for each part that came with it
+  if (!goesOn || !goOn()) panel().querySelector("[autofocus]")?.focus();
 });
 
 /* Somebody undid, or changed the flow elsewhere on the page: the form shows what is stored now, unless

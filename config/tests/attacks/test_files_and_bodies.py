@@ -62,7 +62,7 @@ def stored(world, content, name="foto.png", mime_type=None):
     media = baker.make(
         Media,
         message=world.case("own")["inbound"],
-        filename=name[:300],
+        filename=clean_text(name)[:300],
         mime_type=mime_type if mime_type is not None else type_of(io.BytesIO(content)),
         status=MediaStatus.STORED,
         size=len(content),

@@ -31,7 +31,7 @@ PAYLOADS = {
     "handler": "\"onfocus=zq() onerror='zq()' autofocus ",
     "emphasis": "*<zq zqa=1>* _\"zqa=1_ ~'zqa='1~",
     "link": "javascript:zq()//https://a.b [x](j:y)",
-    "template": "{{ 7|add:1337000 }}{% zq %}{{7*191}}",
+    "template": "{{7|add:1337000}}{%zq%}{{7*191001}}",  # 1337007, which no id comes to
     "unicode": "\u202e<\u200bzq>%3Czq%3E&lt;zq&gt;＜zq＞",  # noqa: RUF001  # the wide forms
 }
 ON_EVERY_PAGE = ("element", "attribute", "link", "template")  # the rest in answers to forms
@@ -70,7 +70,7 @@ def wrong_in(text):
     reader.feed(text)
     reader.close()
     found = reader.wrong
-    if "1337007" in text or "1337" in re.findall(r"\b1337\b", text):
+    if "1337007" in text:
         found = [*found, "a template was rendered"]
     return found
 

@@ -8,6 +8,7 @@ from chatbot import flows_service
 from chatbot.models import Flow
 from config.tests.browser import desk as people
 from config.tests.browser.desk import barriers, sideways
+from config.tests.browser.site import wait_for
 from config.tests.browser.test_flow_page import NODES
 
 
@@ -94,3 +95,57 @@ def test_two_admins_at_one_step_see_both_texts(desk, flow):
     expect(mine.locator("#step-conflict")).to_have_count(0)
     flow.refresh_from_db()
     assert flow.draft["nodes"]["menu"]["text"] == "Os dois textos"
+
+
+class Slow:
+    """Answers to what the form sends wait until they are let go."""
+
+    def __init__(self, page, flow):
+        self.held = []
+        page.route(f"**{reverse('flow_step', args=[flow.pk, 'nome'])}", self._hold)
+
+    def _hold(self, route):
+        if route.request.method == "POST":
+            self.held.append(route)
+        else:
+            route.continue_()
+
+    def let_go(self, page):
+        wait_for(lambda: page.wait_for_timeout(20) or self.held, "the request")
+        with page.expect_response(lambda answer: answer.request.method == "POST"):
+            self.held.pop().continue_()
+
+
+def test_what_is_typed_while_the_form_is_drawn_anew_stays(desk, flow):
+    page = open_step(desk, people.admin(), flow, "nome")
+    slow = Slow(page, flow)
+    page.locator("#step-answer").select_option("cpf")
+    page.locator("#step-text").fill("Qual é o seu CPF?")
+    page.locator("#step-next").select_option("+")
+    page.locator("[id='step-next.new_title']").fill("Boleto")
+    slow.let_go(page)
+    expect(page.locator("#step-answer")).to_have_value("cpf")
+    expect(page.locator("#step-text")).to_have_value("Qual é o seu CPF?")
+    expect(page.locator("[id='step-next.new_title']")).to_be_focused()
+    page.keyboard.type(" novo")
+    expect(page.locator("[id='step-next.new_title']")).to_have_value("Boleto novo")
+
+
+def test_what_is_typed_while_the_form_is_saved_is_the_next_change(desk, flow):
+    page = open_step(desk, people.admin(), flow, "nome")
+    slow = Slow(page, flow)
+    page.locator("#step-text").fill("Como você se chama?")
+    page.keyboard.press("Control+s")
+    page.keyboard.type(" Diga.")
+    slow.let_go(page)
+    expect(page.locator("#step-save")).to_be_attached()
+    expect(page.locator("#step-text")).to_have_value("Como você se chama? Diga.")
+    expect(page.locator("#step-text")).to_be_focused()
+    expect(page.locator("[data-unsaved]")).to_be_visible()
+    flow.refresh_from_db()
+    assert flow.draft["nodes"]["nome"]["text"] == "Como você se chama?"
+    page.keyboard.press("Control+s")
+    slow.let_go(page)
+    expect(page.locator("[data-unsaved]")).to_be_hidden()
+    flow.refresh_from_db()
+    assert flow.draft["nodes"]["nome"]["text"] == "Como você se chama? Diga."
