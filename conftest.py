@@ -36,8 +36,8 @@ def _language_of_the_site():
 @pytest.fixture(autouse=True)
 def _watches_begin_anew():
     """What a process remembers of wrong signatures, workers, counted hours, mail servers, opening
-    hours, splits and the figures of the start page. The look after a webhook, once a minute, is for the tests that are
-    about it."""
+    hours, splits and the figures of the start page. The look after a webhook, once a minute, is
+    for the tests that are about it."""
     from django.core.cache import cache  # noqa: PLC0415  # not before settings
 
     from chatbot import facts, incident_mail, traffic, web_watch  # noqa: PLC0415

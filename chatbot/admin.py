@@ -55,7 +55,7 @@ from chatbot.template_admin import MessageTemplateAdmin
 from chatbot.templatetags.console import since
 from chatbot.vault_admin import SecretAdmin
 from users import contact
-from users.console import ReadOnlyModelAdmin, VisibleModelAdmin, code_filter
+from users.console import ReadOnlyModelAdmin, RelatedFilter, VisibleModelAdmin, code_filter
 from users.masking import masked
 from users.permissions import person
 
@@ -172,7 +172,7 @@ class TriggerAdmin(VisibleModelAdmin):
         *("channel", "calendar", "when_open"),
     ]
     list_display = ["kind", "flow", "words", "channel", "calendar", "priority", "is_active"]
-    list_filter = ["kind", "is_active", "channel"]
+    list_filter = ["kind", "is_active", ("channel", RelatedFilter)]
     list_select_related = ["flow", "channel", "calendar"]
     search_fields = ["flow__name", "flow__slug"]
     autocomplete_fields = ["flow"]

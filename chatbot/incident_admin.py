@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from chatbot.incident_words import describe
 from chatbot.incidents_watch import close_row
 from chatbot.models import Incident
-from users.console import ReadOnlyModelAdmin
+from users.console import ReadOnlyModelAdmin, RelatedFilter
 from users.permissions import person
 
 
@@ -55,7 +55,7 @@ class IncidentAdmin(ReadOnlyModelAdmin):
     list_filter = [
         IncidentStateFilter,
         "kind",
-        ("channel", admin.RelatedOnlyFieldListFilter),
+        ("channel", RelatedFilter),
     ]
     list_select_related = ["channel"]
     list_per_page = 50

@@ -59,4 +59,6 @@ class LogAdmin(ReadOnlyModelAdmin):
 
 
 def as_json(value: Any) -> SafeString:
-    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False))
+    return format_html(
+        '<pre tabindex="0">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False)
+    )

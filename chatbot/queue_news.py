@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from chatbot.channels.base import Content
+from chatbot.each_ticket import for_each
 from chatbot.engine.render import render
 from chatbot.models import Author
 from chatbot.sendable import QUEUED, why_not
@@ -18,9 +18,6 @@ from sessions_app.services import lock_session
 from tickets import queue_promise
 from tickets.models import Ticket
 from tickets.queue_promise import Place
-from users.errors import DomainError
-
-logger = logging.getLogger(__name__)
 
 HOUR = 60  # minutes
 ROUND_FROM = 10  # minutes: from here on to five
@@ -30,17 +27,7 @@ def tell_places(*, now: datetime) -> int:
     """How many were told. Safe to run twice at once, and against somebody who takes the ticket:
     each is looked at again under its session's lock. One that fails is logged and left for the
     next run."""
-    told = 0
-    for ticket in list(queue_promise.to_tell(now)):
-        try:
-            told += _tell(ticket, now)
-        except (OperationalError, InterfaceError):
-            raise
-        except DomainError:
-            logger.info("ticket %s has moved meanwhile", ticket.protocol)
-        except Exception:
-            logger.exception("the customer of ticket %s could not be told", ticket.protocol)
-    return told
+    return for_each(queue_promise.to_tell(now), _tell, now=now)
 
 
 @transaction.atomic

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable
 from datetime import datetime
 from itertools import islice
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from chatbot.channels.base import Content
+from chatbot.each_ticket import for_each
 from chatbot.models import Author
 from chatbot.sendable import why_not
 from chatbot.sentences import sentence
@@ -17,34 +16,14 @@ from chatbot.turn import Turn
 from sessions_app.services import lock_session
 from tickets import silence
 from tickets.models import Ticket
-from users.errors import DomainError
-
-logger = logging.getLogger(__name__)
 
 
 def mind_silent_tickets(*, now: datetime, limit: int = 1000) -> dict[str, int]:
     """Warn and close what is due; how many of which. Safe to run twice at once, and against a
     message that comes in: each ticket is looked at again under its session's lock."""
-    closed = _each(islice(silence.to_close(now), limit), _close, now=now)
-    warned = _each(islice(silence.to_warn(now), limit), _warn, now=now)
+    closed = for_each(islice(silence.to_close(now), limit), _close, now=now)
+    warned = for_each(islice(silence.to_warn(now), limit), _warn, now=now)
     return {"warned": warned, "closed": closed}
-
-
-def _each(
-    tickets: Iterable[Ticket], act: Callable[[Ticket, datetime], bool], *, now: datetime
-) -> int:
-    """How many it was done to. One that fails is logged and left for the next run."""
-    count = 0
-    for ticket in list(tickets):
-        try:
-            count += act(ticket, now)
-        except (OperationalError, InterfaceError):
-            raise
-        except DomainError:
-            logger.info("ticket %s has moved meanwhile", ticket.protocol)
-        except Exception:
-            logger.exception("the silence of ticket %s could not be minded", ticket.protocol)
-    return count
 
 
 @transaction.atomic

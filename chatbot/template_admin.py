@@ -30,7 +30,7 @@ from chatbot.models import MessageTemplate, TemplateStatus
 from chatbot.template_forms import LANGUAGES, TemplateForm
 from chatbot.template_parts import preview_of
 from sessions_app.models import Channel, ChannelKind
-from users.console import VisibleModelAdmin, code_filter
+from users.console import RelatedFilter, VisibleModelAdmin, code_filter
 from users.errors import DomainError
 from users.permissions import person
 
@@ -77,7 +77,7 @@ class MessageTemplateAdmin(VisibleModelAdmin):
     list_display_links = ["name"]
     list_filter = [
         "status",
-        ("channel", admin.RelatedOnlyFieldListFilter),
+        ("channel", RelatedFilter),
         ("language", code_filter(_language)),
         ("category", code_filter(template_category)),
         ("quality", code_filter(_quality)),

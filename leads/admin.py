@@ -32,7 +32,7 @@ from leads.models import (
 )
 from leads.phones import spaced
 from users import contact
-from users.console import ReadOnlyModelAdmin, VisibleModelAdmin, code_filter
+from users.console import ReadOnlyModelAdmin, RelatedFilter, VisibleModelAdmin, code_filter
 from users.permissions import person
 
 CONSOLE = "console"  # the origin of what is recorded here
@@ -117,8 +117,8 @@ class LeadAdmin(VisibleModelAdmin):
         ShownFilter,
         "status",
         "source",
-        ("tags", admin.RelatedOnlyFieldListFilter),
-        ("attendant", admin.RelatedOnlyFieldListFilter),
+        ("tags", RelatedFilter),
+        ("attendant", RelatedFilter),
         ("opted_out_at", admin.EmptyFieldListFilter),
         "created_at",
     ]

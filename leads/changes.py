@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils.crypto import get_random_string
 from django.utils.translation import gettext as _
 
 from leads import columns
 from leads.models import Lead
-from leads.services import LeadRefusal, set_attendant, update_lead
+from leads.services import LeadRefusal, lock_lead, set_attendant, update_lead
 from users.models import User
 
 UNDONE_WITHIN = timedelta(minutes=2)
@@ -52,12 +53,14 @@ def remember(login: MutableMapping[str, Any], lead: Lead, change: Change, *, at:
     return word
 
 
+@transaction.atomic
 def take_back(
     login: MutableMapping[str, Any], lead: Lead, word: str, *, actor: User, at: datetime
 ) -> None:
     """Undo the change that `word` names. Raises LeadRefusal when it is too old, of another lead or
     login, or when somebody has changed the field since."""
     change = _kept(login, lead, word, at)
+    lock_lead(lead)
     if value_of(lead, change.name) != change.after:
         raise LeadRefusal(
             _("Somebody has changed this since. Nothing was undone."), code="changed_since"

@@ -302,7 +302,7 @@ def link_identities(
     others = sorted({identity.lead_id for identity in known} - {lead.pk})
     if others:
         logger.warning("lead %s: an address to link belongs to lead %s: not moved", lead.pk, others)
-    _lock(lead)
+    lock_lead(lead)
     channel_phones = set(
         lead.identities.filter(scheme=Scheme.PHONE).values_list("address", flat=True)
     )
@@ -383,7 +383,7 @@ def update_lead(  # noqa: PLR0913  # keyword-only
     bot) an empty text clears nothing and the status only moves forward. `tags` replaces all of
     them.
     """
-    _lock(lead)
+    lock_lead(lead)
     changed = _set_fields(lead, fields or {}, may_clear=actor is not None)
     changed += _note_sensitive(lead, sensitive)
     changed += _set_status(lead, status, actor=actor, reason=reason) if status else []
@@ -522,7 +522,7 @@ def _named(names: Iterable[str]) -> Q:
     return reduce(or_, (Q(name__iexact=columns.clean(name)) for name in names))
 
 
-def _lock(lead: Lead) -> None:
+def lock_lead(lead: Lead) -> None:
     """Lock the row and read it again into `lead`, until the transaction ends."""
     locked = Lead.objects.select_for_update(no_key=True, of=("self",))
     lead.refresh_from_db(from_queryset=locked)
@@ -610,7 +610,7 @@ def merge_leads(winner: Lead, loser: Lead, *, actor: User | None) -> Lead:
 
 def _lock_both(winner: Lead, loser: Lead) -> None:
     for lead in sorted((winner, loser), key=lambda lead: lead.pk):
-        _lock(lead)
+        lock_lead(lead)
 
 
 def _check_mergeable(winner: Lead, loser: Lead) -> None:

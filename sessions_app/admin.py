@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from sessions_app import services
 from sessions_app.models import CREDENTIALS, Channel, Owner, Session
 from sessions_app.windows import WindowFilter, window_left
-from users.console import ReadOnlyModelAdmin, VisibleModelAdmin
+from users.console import ReadOnlyModelAdmin, RelatedFilter, VisibleModelAdmin
 from users.durations import duration_in_words
 from users.permissions import person
 
@@ -207,7 +207,7 @@ class SessionAdmin(ReadOnlyModelAdmin):
         WindowFilter,
         "owner",
         SilenceFilter,
-        ("channel", admin.RelatedOnlyFieldListFilter),
+        ("channel", RelatedFilter),
         "end_reason",
         "started_at",
     ]

@@ -24,7 +24,7 @@ from tickets.models import (
     TicketEvent,
 )
 from tickets.wording import event_in_words
-from users.console import ReadOnlyModelAdmin, VisibleModelAdmin
+from users.console import ReadOnlyModelAdmin, RelatedFilter, VisibleModelAdmin
 
 
 @admin.register(Ticket)
@@ -126,7 +126,7 @@ class AssignmentDecisionAdmin(ReadOnlyModelAdmin):
 
     visible_through = "ticket"
     list_display = ["at", "ticket", "department", "outcome", "chosen", "decided_by"]
-    list_filter = ["outcome", ("department", admin.RelatedOnlyFieldListFilter), "at"]
+    list_filter = ["outcome", ("department", RelatedFilter), "at"]
     list_select_related = ["ticket", "chosen", "department"]
     search_fields = ["ticket__protocol"]
     ordering = ["-id"]
@@ -156,7 +156,7 @@ class AssignmentDecisionAdmin(ReadOnlyModelAdmin):
 @admin.register(CannedResponse)
 class CannedResponseAdmin(VisibleModelAdmin):
     list_display = ["shortcut", "title", "department", "is_active"]
-    list_filter = ["is_active", ("department", admin.RelatedOnlyFieldListFilter)]
+    list_filter = ["is_active", ("department", RelatedFilter)]
     list_select_related = ["department"]
     search_fields = ["shortcut", "title", "text"]
     ordering = ["shortcut"]
@@ -173,7 +173,7 @@ class SlaPolicyAdmin(VisibleModelAdmin):
         "resolution_minutes",
         "is_active",
     ]
-    list_filter = ["is_active", "priority", ("department", admin.RelatedOnlyFieldListFilter)]
+    list_filter = ["is_active", "priority", ("department", RelatedFilter)]
     list_select_related = ["department"]
     search_fields = ["name"]
     ordering = ["name"]

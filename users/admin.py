@@ -38,7 +38,7 @@ from users import (
     services,
     tokens,
 )
-from users.console import ReadOnlyModelAdmin, VisibleModelAdmin
+from users.console import ReadOnlyModelAdmin, RelatedFilter, VisibleModelAdmin
 from users.models import (
     ApiToken,
     BusinessHours,
@@ -132,12 +132,13 @@ class PersonAdmin(VisibleModelAdmin, UserAdmin):
 
     confirms = frozenset({"add", "change", "deactivate"})
     list_display = ["person", "part", "places", "presence", "load", "today", "last_seen"]
+    list_per_page = 50
     list_display_links = None
     list_filter = [
         ShownFilter,
         RoleFilter,
         "availability",
-        ("departments", admin.RelatedOnlyFieldListFilter),
+        ("departments", RelatedFilter),
     ]
     show_facets = admin.ShowFacets.ALWAYS
     search_fields = ["username", "first_name", "last_name", "email"]
@@ -589,7 +590,7 @@ class ApiTokenAdmin(VisibleModelAdmin):
         "last_used_at",
         "revoked_at",
     ]
-    list_filter = [("user", admin.RelatedOnlyFieldListFilter), "expires_at", "revoked_at"]
+    list_filter = [("user", RelatedFilter), "expires_at", "revoked_at"]
     list_select_related = ["user"]
     search_fields = ["name", "prefix", "user__username"]
     autocomplete_fields = ["user"]

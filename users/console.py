@@ -75,6 +75,14 @@ def code_filter(words: Callable[[str], str]) -> type[admin.AllValuesFieldListFil
     return CodeFilter
 
 
+class RelatedFilter(admin.RelatedOnlyFieldListFilter):
+    """By a related row, of those that occur; having none is a choice with a name."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.empty_value_display = _("Empty")  # type: ignore[assignment]  # text, not markup
+
+
 class VisibleModelAdmin(admin.ModelAdmin):
     """List, detail, search, autocomplete and actions start at `visible_to(request.user)`.
 

@@ -22,7 +22,7 @@ from chatbot.tests import stage
 from chatbot.tests.recipes import ana, bia, channel
 from chatbot.tests.webhook import say, status
 from sessions_app.models import ChannelKind
-from sessions_app.tests.racing import at_once
+from users.tests.racing import at_once
 
 pytestmark = pytest.mark.django_db
 

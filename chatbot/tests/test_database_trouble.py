@@ -24,7 +24,7 @@ from chatbot.tests.webhook import body_of, post, sign, text
 from leads.models import Lead
 from sessions_app.models import Session
 from sessions_app.services import lock_session
-from sessions_app.tests.racing import at_once
+from users.tests.racing import at_once
 
 pytestmark = [
     pytest.mark.postgres,

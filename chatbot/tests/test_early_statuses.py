@@ -17,7 +17,7 @@ from chatbot.channels.base import Sent
 from chatbot.models import EarlyStatus, FailedEvent, MessageLog, MessageStatus
 from chatbot.tests import stage
 from chatbot.tests.webhook import message, post, say, status, whatsapp_channel
-from sessions_app.tests.racing import at_once
+from users.tests.racing import at_once
 
 pytestmark = pytest.mark.django_db
 

@@ -18,7 +18,7 @@ from chatbot.models import MessageLog, MessageStatus
 from chatbot.tests import stage
 from chatbot.tests.webhook import body_of, post, say, text
 from sessions_app.models import EndReason, Owner, Session
-from sessions_app.tests.racing import at_once
+from users.tests.racing import at_once
 
 pytestmark = pytest.mark.django_db
 

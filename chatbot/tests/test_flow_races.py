@@ -8,7 +8,7 @@ from chatbot import flow_files, flows_service
 from chatbot.flows_service import DraftConflict
 from chatbot.models import Flow, FlowVersion, Trigger
 from chatbot.tests import recipes
-from sessions_app.tests.racing import at_once
+from users.tests.racing import at_once
 
 pytestmark = [
     pytest.mark.postgres,

@@ -23,8 +23,8 @@ from leads.models import Identity, Lead
 from leads.tests.recipes import davi, phone
 from sessions_app.models import Owner, Session
 from sessions_app.services import lock_session
-from sessions_app.tests.racing import at_once
 from tickets.models import Ticket
+from users.tests.racing import at_once
 from users.tests.recipes import bia
 
 pytestmark = [

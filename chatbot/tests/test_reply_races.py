@@ -13,10 +13,10 @@ from chatbot.models import MessageLog
 from chatbot.tests import recipes, stage
 from chatbot.tests.webhook import whatsapp_channel
 from sessions_app.models import Owner
-from sessions_app.tests.racing import at_once
 from tickets import services as tickets
 from tickets.models import InternalNote
 from users.models import User
+from users.tests.racing import at_once
 
 pytestmark = [
     pytest.mark.postgres,

@@ -15,7 +15,7 @@ from chatbot.models import FailedEvent, FailedEventState, MessageLog, Task, Task
 from chatbot.tests import stage
 from chatbot.tests.test_worker_crash import kill, wait_for, workers
 from chatbot.tests.webhook import post_file, say, text
-from sessions_app.tests.racing import at_once
+from users.tests.racing import at_once
 
 pytestmark = pytest.mark.django_db
 

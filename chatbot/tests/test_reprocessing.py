@@ -28,9 +28,9 @@ from chatbot.tests.webhook import (
     whatsapp_channel,
 )
 from sessions_app.models import Owner, Session
-from sessions_app.tests.racing import at_once
 from tickets import services as tickets
 from tickets.models import Ticket
+from users.tests.racing import at_once
 from users.tests.recipes import bia
 
 pytestmark = pytest.mark.django_db

@@ -16,7 +16,7 @@ from chatbot.tests.recipes import ana
 from chatbot.tests.webhook import body_of, post, text
 from sessions_app.models import Session
 from sessions_app.services import SessionConflict
-from sessions_app.tests.racing import at_once
+from users.tests.racing import at_once
 
 pytestmark = [
     pytest.mark.postgres,

@@ -13,7 +13,7 @@ from chatbot.tests import recipes, stage, trial
 from chatbot.tests.processes import wait_for, workers
 from chatbot.verification import verify
 from sessions_app.models import Channel, EndReason, Session
-from sessions_app.tests.racing import at_once
+from users.tests.racing import at_once
 
 pytestmark = [
     pytest.mark.postgres,

@@ -14,9 +14,9 @@ from chatbot.tests.webhook import body_of, post, text
 from leads.models import Lead
 from leads.tests.recipes import davi, phone
 from sessions_app.models import Owner, Session
-from sessions_app.tests.racing import at_once
 from tickets.errors import TicketConflict
 from tickets.models import Ticket
+from users.tests.racing import at_once
 from users.tests.recipes import bia, caio
 
 pytestmark = [

@@ -19,7 +19,7 @@ from chatbot.tests.webhook import body_of, post, text
 from chatbot.worker import periodic
 from leads.models import Consent, Lead
 from sessions_app.models import Channel
-from sessions_app.tests.racing import at_once
+from users.tests.racing import at_once
 
 pytestmark = [
     pytest.mark.postgres,

@@ -21,13 +21,13 @@ from chatbot.tests.webhook import button, message, say, text
 from chatbot.worker import periodic
 from sessions_app.models import Owner, Session
 from sessions_app.services import lock_session
-from sessions_app.tests.racing import at_once
 from tickets import services, silence
 from tickets.models import Notification, NotificationKind, Ticket, TicketEventKind, TicketStatus
 from tickets.services import Next
 from users.errors import DomainError
 from users.models import Availability, Department
 from users.services import make_fallback
+from users.tests.racing import at_once
 from users.tests.recipes import ana, bia, caio, department
 
 pytestmark = pytest.mark.django_db

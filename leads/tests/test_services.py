@@ -8,12 +8,13 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from leads import services
+from leads import changes, services
 from leads.models import Consent, Identity, Lead, LeadSource, LeadStatus, Scheme, Tag
 from leads.signals import leads_merging
 from leads.tests import recipes
 from leads.tests.recipes import BSUID, PHONE, bsuid, davi, phone
 from users.errors import DomainError
+from users.tests.racing import wait_until_blocked
 from users.tests.recipes import ana, bia
 
 pytestmark = pytest.mark.django_db
@@ -545,3 +546,39 @@ def test_a_tag_made_by_many_at_once_is_one_tag():
 
     with ThreadPoolExecutor(10) as pool:
         assert len(set(pool.map(make, range(10)))) == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_an_undo_waits_for_who_is_changing_the_field_and_then_leaves_it():
+    lead, login, actor = davi(), {}, bia()
+    services.update_lead(lead, fields={"name": "Outro"}, actor=actor)
+    word = changes.remember(login, lead, changes.Change("name", "Davi", "Outro"), at=AT)
+    changed = threading.Event()
+
+    def change():
+        try:
+            with transaction.atomic():
+                mine = Lead.objects.get(pk=lead.pk)
+                services.update_lead(mine, fields={"name": "Terceiro"}, actor=actor)
+                changed.set()
+                wait_until_blocked()
+        finally:
+            connection.close()
+
+    def undo():
+        try:
+            mine = Lead.objects.get(pk=lead.pk)
+            changed.wait(10)
+            changes.take_back(login, mine, word, actor=actor, at=AT)
+        except DomainError as refusal:
+            return refusal.code
+        finally:
+            connection.close()
+        return "undone"
+
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(change)
+        assert pool.submit(undo).result() == "changed_since"
+    lead.refresh_from_db()
+    assert lead.name == "Terceiro"

@@ -19,8 +19,8 @@ from sessions_app.services import (
     touch_window,
 )
 from sessions_app.tests import recipes
-from sessions_app.tests.racing import at_once
 from sessions_app.tests.recipes import MONDAY
+from users.tests.racing import at_once
 
 HOUR = timedelta(hours=1)
 

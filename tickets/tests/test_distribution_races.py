@@ -20,7 +20,6 @@ from django.utils import timezone
 from leads.tests.recipes import davi
 from sessions_app.models import Owner, Session
 from sessions_app.tests import recipes as sessions
-from sessions_app.tests.racing import at_once
 from tickets import services
 from tickets.distribution import records, tick
 from tickets.errors import TicketConflict
@@ -34,6 +33,7 @@ from tickets.models import (
 from tickets.tests import recipes
 from tickets.tests.test_distribution import person, vendas
 from users.models import Availability, User
+from users.tests.racing import at_once
 
 pytestmark = [
     pytest.mark.postgres,

@@ -7,9 +7,9 @@ from django.test import Client
 from django.urls import reverse
 from zeal import zeal_ignore
 
-from sessions_app.tests.racing import at_once
 from tickets.models import Ticket, TicketEvent, TicketEventKind
 from tickets.tests import recipes
+from users.tests.racing import at_once
 from users.tests.recipes import ana, bia, department
 
 pytestmark = [

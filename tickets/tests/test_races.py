@@ -12,7 +12,6 @@ from leads.tests.recipes import davi
 from sessions_app.models import Owner, Session
 from sessions_app.services import lock_session
 from sessions_app.tests import recipes as sessions
-from sessions_app.tests.racing import at_once
 from sessions_app.tests.recipes import MONDAY
 from tickets import services
 from tickets.errors import TicketConflict, TicketRefused
@@ -20,6 +19,7 @@ from tickets.models import InternalNote, Ticket, TicketEvent, TicketEventKind
 from tickets.next_ticket import next_ticket
 from tickets.services import Next
 from tickets.tests import recipes
+from users.tests.racing import at_once
 from users.tests.recipes import ana, bia, caio
 
 pytestmark = [

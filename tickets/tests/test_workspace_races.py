@@ -5,11 +5,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from sessions_app.tests.racing import at_once
 from tickets.models import Presence, Ticket, TicketEventKind
 from tickets.tests import recipes
 from tickets.workspace_presence import beat
 from users.models import Department
+from users.tests.racing import at_once
 from users.tests.recipes import bia, department
 
 pytestmark = [

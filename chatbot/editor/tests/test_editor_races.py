@@ -11,7 +11,7 @@ from chatbot.editor.tests.forms import form_in
 from chatbot.flows_service import DraftConflict
 from chatbot.models import DraftStep, Flow
 from chatbot.tests import recipes
-from sessions_app.tests.racing import at_once
+from users.tests.racing import at_once
 
 pytestmark = [
     pytest.mark.postgres,

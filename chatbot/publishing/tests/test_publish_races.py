@@ -33,8 +33,8 @@ from chatbot.publishing.tests.test_moves import FAREWELL, SAME, TO_SUBJECT, soun
 from chatbot.tests import stage
 from chatbot.tests.webhook import say, text
 from sessions_app.models import Session
-from sessions_app.tests.racing import at_once
 from users.errors import DomainError
+from users.tests.racing import at_once
 from users.tests.recipes import ana, root
 
 pytestmark = [

@@ -13,6 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from model_bakery import baker
 
+from chatbot.cleaning import clean_text
 from chatbot.file_types import SHOWN_TYPES, type_of
 from chatbot.models import Media, MediaStatus
 from config.tests.walk import values

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 COLOURS = 256  # of a palette: a third of the size, and nobody sees it
+WITH_TALK = {"06-fluxo", "30-simulator"}  # in the simulator that they hold
 WHOLE_AT = {"06-fluxo"}  # the design shows them down to their end
 SETTLED = 700  # milliseconds for what a page asks for after it is there
 
@@ -95,6 +96,31 @@ def _shots() -> Iterator[Shot]:
         meta = model._meta
         name = f"{meta.app_label}_{meta.model_name}"
         yield Shot(f"20-{meta.model_name}", reverse(f"admin:{name}_changelist"), boss)
+    for name, path in _more():
+        yield Shot(name, path, boss)
+
+
+def _more() -> Iterator[tuple[str, str]]:
+    """(name, path) of pages that are no list of the sidebar's."""
+    from django.urls import reverse  # noqa: PLC0415
+
+    from chatbot.models import Flow  # noqa: PLC0415
+    from tickets.models import Ticket  # noqa: PLC0415
+    from users.models import Department, User  # noqa: PLC0415
+
+    flow = Flow.objects.get(slug="atendimento-geral")
+    for name in ("statistics", "triggers", "simulator", "replays", "goldens"):
+        yield f"30-{name}", reverse(f"flow_{name}", args=[flow.pk])
+    for name in ("roles", "profile", "own_logins", "two_factor", "own_tokens", "audit", "search"):
+        yield f"31-{name}", reverse(name)
+    person = User.objects.get(first_name="Rafael")
+    ticket = Ticket.objects.open().filter(assignee=None).latest("pk")
+    asked = f"?person={person.pk}&kind=ticket&number={ticket.protocol}"
+    yield "32-who-sees", reverse("who_sees") + asked
+    yield "32-what-if", reverse("admin:tickets_assignmentdecision_whatif")
+    yield "32-person", reverse("admin:users_user_change", args=[person.pk])
+    department = Department.objects.order_by("pk").first()
+    yield "32-department", reverse("admin:users_department_change", args=[department.pk])
 
 
 def _take(site, browser, folder: Path, theme: str, shot: Shot, people) -> int:
@@ -106,12 +132,26 @@ def _take(site, browser, folder: Path, theme: str, shot: Shot, people) -> int:
     if colleague is not None:
         page.wait_for_timeout(2000)  # she is seen at the next heartbeat
         page.reload()
+    if shot.name in WITH_TALK:
+        _talk(page)
     taken = _both_sizes(page, folder, shot.name, theme, is_whole=shot.name in WHOLE_AT)
     for one in desk.complaints:
         _say(f"{shot.name}, {theme}: {one}")
     for context in browser.contexts:
         context.close()
     return taken
+
+
+def _talk(page) -> None:
+    """Until the bot asks what the charge is about."""
+    phone = page.locator(".phone")
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        page.get_by_role("button", name="Recomeçar").click()  # whatever stands there from before
+    page.locator("#simulated-text").fill("Oi")
+    page.locator("#simulated-text").press("Enter")
+    phone.get_by_role("button", name="Cobrança").click()
+    phone.get_by_role("button", name="Valor diferente").wait_for()
+    page.evaluate("scrollTo(0, 0)")
 
 
 def _take_login(site, browser, folder: Path, theme: str) -> int:

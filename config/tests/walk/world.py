@@ -495,7 +495,9 @@ class World:
         self.secret = baker.make(Secret, name="chave", note="segredo da loja")
         self.price = baker.make(Price, category="outra", valid_from=date(2026, 1, 1), amount=1)
         self.worker = baker.make(Worker, name="w1", started_at=self.at, beat_at=self.at)
-        self.sla = baker.make(SlaPolicy, name="Padrão", first_response_minutes=10)
+        self.sla = baker.make(
+            SlaPolicy, department=self.sales, name="Padrão", first_response_minutes=10
+        )
         self.tag = Tag.objects.get(name="tagown")
 
     def remember(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Barrier, Thread
+from time import monotonic, sleep
 from typing import Any
 
 from django.db import connection
@@ -30,3 +31,19 @@ def at_once(*operations: Callable[[], Any]) -> list[Any]:
         thread.join(120)
     assert not any(thread.is_alive() for thread in threads), "somebody never came to an end"
     return outcomes
+
+
+def wait_until_blocked(seconds: float = 10) -> None:
+    """Until another connection of this database waits for a lock."""
+    until = monotonic() + seconds
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    while monotonic() < until:
+        with connection.cursor() as cursor:
+            cursor.execute(waiting)
+            if cursor.fetchone()[0]:
+                return
+        sleep(0.02)
+    raise AssertionError("nobody waits for a lock")
