@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -39,6 +39,7 @@ from users import (
     tokens,
 )
 from users.console import ReadOnlyModelAdmin, RelatedFilter, VisibleModelAdmin
+from users.errors import DomainError
 from users.models import (
     ApiToken,
     BusinessHours,
@@ -633,8 +634,16 @@ class ApiTokenAdmin(VisibleModelAdmin):
 
     @admin.action(description=_("Revoke"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[ApiToken]) -> None:
-        for token in chosen:
-            services.revoke_token(token, at=timezone.now())
+        count = 0
+        for token in chosen.select_related("user"):
+            try:
+                services.revoke_token(token, at=timezone.now(), actor=person(request))
+                count += 1
+            except DomainError as refusal:
+                self.message_user(request, f"{token}: {refusal.message}", messages.ERROR)
+        if count:
+            said = ngettext("%(count)d token revoked.", "%(count)d tokens revoked.", count)
+            self.message_user(request, said % {"count": count}, messages.SUCCESS)
 
 
 @admin.register(LoginEvent)

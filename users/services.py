@@ -342,8 +342,11 @@ def create_token(
 
 
 @transaction.atomic
-def revoke_token(token: ApiToken, *, at: datetime) -> ApiToken:
-    """From now on the token opens nothing. Cannot be undone."""
+def revoke_token(token: ApiToken, *, at: datetime, actor: User | None = None) -> ApiToken:
+    """From now on the token opens nothing. Cannot be undone. One's own, or of somebody whom
+    `actor` may manage (NotAllowed)."""
+    if actor is not None and actor.pk != token.user_id:
+        _check_may_manage(actor, token.user)
     if ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=at):
         audit.changed(token, {"revoked_at": None}, {"revoked_at": at})
     token.refresh_from_db(fields=["revoked_at"])

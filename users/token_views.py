@@ -101,6 +101,6 @@ def new(request: HttpRequest) -> HttpResponse:
 def revoke(request: HttpRequest, token_id: int) -> HttpResponse:
     mine = ApiToken.objects.visible_to(request.user).filter(user=person(request))
     token = get_object_or_404(mine, pk=token_id)
-    services.revoke_token(token, at=timezone.now())
+    services.revoke_token(token, at=timezone.now(), actor=person(request))
     messages.success(request, _("%(token)s opens nothing any more.") % {"token": token})
     return HttpResponseRedirect(reverse("own_tokens"))

@@ -10,7 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from time import monotonic
 from typing import Any
@@ -34,15 +34,15 @@ from chatbot.models import (
     TaskKind,
     TaskStatus,
 )
+from chatbot.replays import states
 from chatbot.replays.rows import rows_of
+from chatbot.replays.states import SLICE
 from chatbot.wake import wake_workers
 from users.errors import DomainError
 from users.models import User
 
-SLICE = timedelta(seconds=20)  # far less than the lease of a task
 BATCH = 50
 LARGEST_SAMPLE = 10_000
-UNDER_WAY = (JobState.WAITING, JobState.RUNNING)
 
 
 class ReplayRefused(DomainError):
@@ -115,17 +115,11 @@ def start(
     return replay
 
 
-def cancel(replay: Replay, *, now: datetime) -> bool:
-    """Stop after the batch that is under way; False when it was over already."""
-    mine = Replay.objects.filter(pk=replay.pk, state__in=UNDER_WAY)
-    return mine.update(state=JobState.CANCELLED, finished_at=now) == 1  # writer: jobs' own state
-
-
 def go_on(task: Task) -> tuple[TaskStatus, str]:
     """Work for one slice; PENDING when there is more."""
     until = monotonic() + SLICE.total_seconds()
     replay = Replay.objects.select_related("flow").filter(pk=task.payload["replay"]).first()
-    if replay is None or not _begin(replay):
+    if replay is None or not states.begin(replay):
         return TaskStatus.DROPPED, ""
     document = document_of_replay(replay.pk)
     for batch in _batches(replay):
@@ -133,15 +127,15 @@ def go_on(task: Task) -> tuple[TaskStatus, str]:
             return TaskStatus.DROPPED, ""
         if monotonic() > until:
             return TaskStatus.PENDING, ""
-    finished = {"state": JobState.DONE, "finished_at": timezone.now()}
-    Replay.objects.filter(pk=replay.pk, state=JobState.RUNNING).update(**finished)  # writer
+    states.finish(replay, now=timezone.now())
     return TaskStatus.DONE, ""
 
 
 def give_up(task: Task, *, error: str, now: datetime) -> None:
     """The task has failed for good: say so on the replay."""
-    mine = Replay.objects.filter(pk=task.payload["replay"], state__in=UNDER_WAY)
-    mine.update(state=JobState.FAILED, error=error[:500], finished_at=now)  # writer: own state
+    replay = Replay.objects.filter(pk=task.payload["replay"]).first()
+    if replay is not None:
+        states.fail(replay, error=error, now=now)
 
 
 def rehearsed(difference: ReplayDifference) -> Rehearsal:
@@ -159,15 +153,6 @@ def _document_of(flow: Flow, version: FlowVersion | None) -> tuple[FlowDocument,
     except FlowError as error:
         raise ReplayRefused(_("The draft cannot be read: mend it first.")) from error
     return with_subflows(draft), _("draft")
-
-
-def _begin(replay: Replay) -> bool:
-    """Whether it is still wanted."""
-    now = timezone.now()
-    waiting = Replay.objects.filter(pk=replay.pk, state=JobState.WAITING)
-    waiting.update(state=JobState.RUNNING, started_at=now)  # writer: jobs' own state
-    replay.refresh_from_db(fields=["state", "last_run", "counts", "done"])
-    return replay.state == JobState.RUNNING
 
 
 @lru_cache(maxsize=8)

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chatbot.models import JobState, SessionCheck, Worker
-from chatbot.replays import session_checks
-from chatbot.replays.session_checks import UNDER_WAY
+from chatbot.replays import session_checks, states
+from chatbot.replays.states import UNDER_WAY
 from chatbot.replays.views import CHIPS
 from chatbot.requests import StaffRequest
 from users.permissions import person
@@ -51,7 +51,7 @@ def state(request: StaffRequest) -> HttpResponse:
 def cancel(request: StaffRequest, check_id: int) -> HttpResponse:
     _admins_only(request)
     check = get_object_or_404(SessionCheck, pk=check_id)
-    if not session_checks.cancel(check, now=timezone.now()):
+    if not states.cancel(check, now=timezone.now()):
         messages.info(request, _("It was over already."))
     return redirect("session_checks")
 

@@ -14,18 +14,18 @@ from django.utils import timezone
 from chatbot import verification
 from chatbot.incidents import close_incident, open_incident
 from chatbot.models import IncidentKind, JobState, SessionCheck, Task, TaskKind, TaskStatus
+from chatbot.replays import states
+from chatbot.replays.states import SLICE, UNDER_WAY
 from chatbot.verification import Deviation
 from chatbot.wake import wake_workers
 from sessions_app.models import Session
 from users.models import User
 
-SLICE = timedelta(seconds=20)  # far less than the lease of a task
 NIGHT = time(3)  # in TIME_ZONE: when few people write
 LATEST = time(6)  # a site that was down at night does not begin in the morning
 EVERY = timedelta(hours=12)
 SHOWN = 100  # deviations that are kept
 VALUE_SHOWN = 300  # characters
-UNDER_WAY = (JobState.WAITING, JobState.RUNNING)
 
 
 def start(*, user: User | None = None) -> tuple[SessionCheck, bool]:
@@ -59,17 +59,11 @@ def start_at_night(now: datetime) -> None:
         start()
 
 
-def cancel(check: SessionCheck, *, now: datetime) -> bool:
-    """Stop after the sessions that are being looked at; False when it was over already."""
-    mine = SessionCheck.objects.filter(pk=check.pk, state__in=UNDER_WAY)
-    return mine.update(state=JobState.CANCELLED, finished_at=now) == 1  # writer: jobs' own state
-
-
 def go_on(task: Task) -> tuple[TaskStatus, str]:
     """Work for one slice; PENDING when there is more."""
     until = monotonic() + SLICE.total_seconds()
     check = SessionCheck.objects.filter(pk=task.payload["check"]).first()
-    if check is None or not _begin(check):
+    if check is None or not states.begin(check):
         return TaskStatus.DROPPED, ""
     while ids := _next_ids(check):
         if not _verify(check, ids):
@@ -82,15 +76,9 @@ def go_on(task: Task) -> tuple[TaskStatus, str]:
 
 def give_up(task: Task, *, error: str, now: datetime) -> None:
     """The task has failed for good: say so, and let another one begin."""
-    mine = SessionCheck.objects.filter(pk=task.payload["check"], state__in=UNDER_WAY)
-    mine.update(state=JobState.FAILED, error=error[:500], finished_at=now)  # writer: own state
-
-
-def _begin(check: SessionCheck) -> bool:
-    waiting = SessionCheck.objects.filter(pk=check.pk, state=JobState.WAITING)
-    waiting.update(state=JobState.RUNNING, started_at=timezone.now())  # writer: jobs' own state
-    check.refresh_from_db()
-    return check.state == JobState.RUNNING
+    check = SessionCheck.objects.filter(pk=task.payload["check"]).first()
+    if check is not None:
+        states.fail(check, error=error, now=now)
 
 
 def _next_ids(check: SessionCheck) -> list[int]:
@@ -115,8 +103,7 @@ def _verify(check: SessionCheck, ids: list[int]) -> bool:
 
 
 def _finish(check: SessionCheck, *, now: datetime) -> None:
-    mine = SessionCheck.objects.filter(pk=check.pk, state=JobState.RUNNING)
-    if mine.update(state=JobState.DONE, finished_at=now) != 1:  # writer: jobs' own state
+    if not states.finish(check, now=now):
         return
     if check.different:
         facts = {"count": check.different, "check": check.pk}

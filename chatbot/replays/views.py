@@ -23,9 +23,10 @@ from chatbot.engine.rehearsal import Said, Turn
 from chatbot.flow_words import any_node, any_title, document_or_none, sensitive_names
 from chatbot.labels import MATCH_LABELS
 from chatbot.models import Flow, JobState, Replay, ReplayDifference, ReplayOutcome, Worker
-from chatbot.replays import jobs
+from chatbot.replays import jobs, states
 from chatbot.replays.forms import ReplayForm
-from chatbot.replays.jobs import UNDER_WAY, ReplayRefused
+from chatbot.replays.jobs import ReplayRefused
+from chatbot.replays.states import UNDER_WAY
 from chatbot.requests import StaffRequest
 from users.masking import MASK
 from users.permissions import person
@@ -180,7 +181,7 @@ def state(request: StaffRequest, flow_id: int, replay_id: int) -> HttpResponse:
 def cancel(request: StaffRequest, flow_id: int, replay_id: int) -> HttpResponse:
     flow = _flow(request, flow_id)
     replay = _replay(request, flow, replay_id)
-    if not jobs.cancel(replay, now=timezone.now()):
+    if not states.cancel(replay, now=timezone.now()):
         messages.info(request, _("It was over already."))
     return redirect("flow_replay", flow.pk, replay.pk)
 

@@ -24,7 +24,7 @@ from chatbot.models import (
     ReplayOutcome,
     Task,
 )
-from chatbot.replays import jobs
+from chatbot.replays import jobs, states
 from chatbot.replays.jobs import ReplayRefused, Wanted
 from chatbot.replays.rows import rows_of
 from chatbot.tests import recipes, stage
@@ -263,11 +263,11 @@ def _now_again():
 def test_a_cancelled_replay_stops(shop):
     many(shop, 5)
     replay = jobs.start(shop_flow(), wanted(), user=None)
-    assert jobs.cancel(replay, now=timezone.now())
+    assert states.cancel(replay, now=timezone.now())
     tasks.run_due(limit=1)
     replay.refresh_from_db()
     assert (replay.state, replay.done) == (JobState.CANCELLED, 0)
-    assert not jobs.cancel(replay, now=timezone.now())
+    assert not states.cancel(replay, now=timezone.now())
 
 
 @pytest.mark.parametrize("broken", [{"kind": "nonsense"}, {"kind": "text"}, {"at": 3}])

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from chatbot import tasks
 from chatbot.models import Incident, IncidentKind, JobState, SessionCheck
-from chatbot.replays import session_checks
+from chatbot.replays import session_checks, states
 from chatbot.tests import recipes, stage, trial
 from sessions_app.models import Session
 
@@ -49,7 +49,7 @@ def test_one_at_a_time():
     assert is_new
     assert not is_second
     assert first == again
-    assert session_checks.cancel(first, now=timezone.now())
+    assert states.cancel(first, now=timezone.now())
     assert session_checks.start()[1]
 
 

@@ -187,6 +187,17 @@ def test_a_token_is_revoked_by_an_action(client):
     assert not ApiToken.objects.filter(revoked_at=None).exists()
 
 
+def test_an_admin_cannot_revoke_the_token_of_a_superuser(client):
+    above, other = token(root())[0], token(bia())[0]
+    client.force_login(ana())
+    url = reverse("admin:users_apitoken_changelist")
+
+    chosen = {"action": "revoke", "_selected_action": [above.pk, other.pk]}
+    client.post(url, chosen)
+
+    assert list(ApiToken.objects.filter(revoked_at=None)) == [above]
+
+
 def test_the_fallback_moves_from_one_department_to_another(client):
     client.force_login(ana())
     sales = department("vendas")
