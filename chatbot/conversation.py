@@ -439,7 +439,8 @@ def send_reply(  # noqa: PLR0913  # keyword-only
 ) -> MessageLog:
     """An attendant's answer: goes out on the session's channel, to the address last written from.
 
-    Takes the conversation over from bot or queue (refused when a colleague has it). The same
+    Takes the conversation over from bot or queue (refused when a colleague has it, or when its
+    ticket waits where `user` does not see it). The same
     `client_id` twice is one message. Free text outside the service window is refused: nothing is
     stored, the caller keeps the text. The text beside an attachment is its caption. `reply_to` is
     the provider's id of the message to quote.
@@ -455,7 +456,7 @@ def send_reply(  # noqa: PLR0913  # keyword-only
     content = content or _content(text.strip(), attachment, reply_to)
     _check_reply(session, content, at)
     if seen is not None:
-        _check_seen(session, user, seen)
+        check_seen(session, user, seen)
     ticket = tickets.take_over(session, user=user, at=at)
     turn = Turn(session, now=at)
     turn.rows = rows_for(
@@ -483,7 +484,8 @@ def send_template(  # noqa: PLR0913  # keyword-only
     at: datetime | None = None,
 ) -> MessageLog:
     """A message template with these values, as an attendant's answer (see `send_reply`), whatever
-    the window. In a conversation that has ended it begins a new one, with a ticket of its own."""
+    the window. In a conversation that has ended it begins a new one, with a ticket of its own, or
+    goes on in the live one that there is by now, unless others have that."""
     at = at or timezone.now()
     if not session.is_live:
         lead, channel = session.lead, session.channel
@@ -518,7 +520,7 @@ def _check_reply(session: Session, content: Content, at: datetime) -> None:
         raise ReplyRefused(refusal.sentence, code=refusal.code)
 
 
-def _check_seen(session: Session, user: User, seen: Seen) -> None:
+def check_seen(session: Session, user: User, seen: Seen) -> None:
     """Raise ReplyHeld if a colleague, or somebody on the company's phone, has answered since, or if
     the ticket has left the hands it was seen in. Who holds it themselves needs no warning."""
     ticket = tickets.open_ticket_of(session)
@@ -586,6 +588,12 @@ def give_up(task: Task, *, now: datetime) -> None:
     if _is_awaited(turn, task):
         _give_to_people(turn)
         turn.save([])
+
+
+def is_awaited(task: Task) -> bool:
+    """Does its session still wait for it? Without a lock: it may not a moment later."""
+    session = Session.objects.filter(tasks=task).select_related("channel").first()
+    return session is not None and _is_awaited(Turn(session, now=timezone.now()), task)
 
 
 def _is_awaited(turn: Turn, task: Task) -> bool:

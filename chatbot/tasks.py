@@ -140,7 +140,10 @@ def _run(task: Task) -> tuple[TaskStatus, str]:  # noqa: PLR0911  # one a kind
 
 
 def _ask(task: Task) -> tuple[TaskStatus, str]:
-    """A request that nobody answers is made again as often as its passo says, ever later."""
+    """A request that nobody answers is made again as often as its passo says, ever later. What the
+    session does not wait for any more is not asked at all."""
+    if "result" not in task.payload and not conversation.is_awaited(task):
+        return _resume(task)
     if task.kind == TaskKind.HTTP and task.attempts <= int(task.payload.get("retries", 0)):
         try:
             _result_of(task, lambda: run_request(task.payload, may_wait=True))

@@ -77,13 +77,13 @@ def waiting_task(session: Session | None) -> Task | None:
 def answer(person: SimulatedPerson, task: Task, result: Result, *, how: str = GIVE) -> bool:
     """The tester says what the integration gives; False when nobody waits for it any more. The
     caller is alone with the person."""
-    return _give(person, task, people.now_of(person), result, how)
+    return _give(person, task, people.now_of(person), lambda: result, how)
 
 
 def answer_really(person: SimulatedPerson, task: Task) -> bool:
     """The handler is run, or the request made, this once."""
     now = people.now_of(person)
-    return _give(person, task, now, _ask_really(task, now), RUN)
+    return _give(person, task, now, partial(_ask_really, task, now), RUN)
 
 
 # --- What is due -------------------------------------------------------------------------------
@@ -113,9 +113,9 @@ def _ending(
     place = place_of(State.model_validate(session.flow_state["engine"]))
     how = does(person, place, "http" if task.kind == TaskKind.HTTP else "handler")
     if how == RUN:
-        return lambda at: _give(person, task, at, _ask_really(task, at), RUN)
+        return lambda at: _give(person, task, at, partial(_ask_really, task, at), RUN)
     result = _chosen(person, session, place) if how != ASK else None
-    return partial(_give, person, task, result=result, how=how) if result else None
+    return partial(_give, person, task, ask=lambda: result, how=how) if result else None
 
 
 def _chosen(person: SimulatedPerson, session: Session, place: str) -> Result | None:
@@ -160,9 +160,13 @@ def _ask_really(task: Task, at: datetime) -> Result:
     return Result(**tasks.answer_of(task, now=at))
 
 
-def _give(person: SimulatedPerson, task: Task, at: datetime, result: Result, how: str) -> bool:
+def _give(
+    person: SimulatedPerson, task: Task, at: datetime, ask: Callable[[], Result], how: str
+) -> bool:
+    """Of two who would end the wait one asks, too."""
     if not _take(task):
         return False
+    result = ask()
     people.note(person, "answered", at, title=_title_of(task), route=result.route, how=how)
     return tasks.answer(task, now=at, route=result.route, values=result.values)
 

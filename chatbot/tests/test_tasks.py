@@ -103,6 +103,7 @@ def test_an_answer_that_nobody_awaits_any_more_is_dropped_with_a_row(
     assert len(graph_api.receipts) == 2  # the bot was at work, and a person answered
     assert FlowLog.objects.order_by("-seq").first().message["kind"] == "dropped"
     assert [row.text for row in MessageLog.objects.outbound()] == ["Eu respondo"]
+    assert prices.log == []  # nor is anybody asked for it
 
 
 def test_a_flow_that_stumbles_over_an_answer_does_not_ask_again_and_gives_up_to_people(
