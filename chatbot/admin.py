@@ -27,7 +27,7 @@ from chatbot.editor.page import draft_differs
 from chatbot.editor.triggers import trigger_in_words
 from chatbot.failed_event_admin import FailedEventAdmin
 from chatbot.file_names import safe_name
-from chatbot.flow_words import without_sensitive
+from chatbot.flow_words import task_without_sensitive, without_sensitive
 from chatbot.forms import TriggerForm
 from chatbot.incident_admin import IncidentAdmin
 from chatbot.labels import KIND_LABELS, preview_label, why_failed
@@ -437,13 +437,18 @@ class TaskAdmin(LogAdmin):
     list_filter = ["status", "kind", "run_at"]
     list_select_related = ["session__lead", "session__channel"]
     search_fields = ["session__lead__name", "session__lead__phone", "error"]
-    exclude = ["session"]
-    readonly_fields = ["session_link"]
+    exclude = ["session", "payload"]
+    readonly_fields = ["session_link", "shown_payload"]
     heavy = (*HEAVY_OF_SESSION, "payload")
     actions = ["retry"]
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return person(request).is_admin
+
+    @admin.display(description=_("payload"))
+    def shown_payload(self, task: Task) -> SafeString:
+        """Masked for admins too, as a row of the flow log is."""
+        return as_json(task_without_sensitive(task))
 
     @admin.action(description=_("Try again"), permissions=["retry"])
     def retry(self, request: HttpRequest, chosen: QuerySet[Task]) -> None:

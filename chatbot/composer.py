@@ -28,6 +28,7 @@ from tickets.models import CannedResponse, Draft, DraftKind, InternalNote, Ticke
 from tickets.services import add_note
 from users import contact
 from users.frozen import Frozen
+from users.masking import hidden_names
 from users.models import User
 
 CANNED_OFFERED = 200
@@ -184,7 +185,7 @@ def canned_for(session: Session, ticket: Ticket | None, user: User) -> list[Read
 
 def values_for(session: Session, ticket: Ticket | None, user: User) -> dict[str, str]:
     """What a canned response may name: the person, the attendant, the ticket, and what the bot
-    collected except for what is sensitive."""
+    collected except for what the ticket's page masks."""
     lead = session.lead
     # A hidden value stays a placeholder: what is filled in stands before the attendant's eyes.
     of_lead = {contact.PHONE: lead.phone, contact.EMAIL: lead.email}
@@ -210,9 +211,10 @@ def values_for(session: Session, ticket: Ticket | None, user: User) -> dict[str,
 def _collected(ticket: Ticket | None) -> Mapping[str, Any]:
     if ticket is None:
         return {}
-    sensitive = ticket.handoff.get("sensitive", ())
-    known = {**ticket.variables, **ticket.handoff.get("options", {})}
-    return {name: one for name, one in known.items() if name not in sensitive}
+    options = ticket.handoff.get("options", {})
+    hidden = hidden_names({**options, **ticket.variables}, ticket.handoff.get("sensitive", ()))
+    known = {**ticket.variables, **options}
+    return {name: one for name, one in known.items() if name not in hidden}
 
 
 def _ready(row: CannedResponse, values: Mapping[str, str]) -> Ready:

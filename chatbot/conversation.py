@@ -440,10 +440,9 @@ def send_reply(  # noqa: PLR0913  # keyword-only
     """An attendant's answer: goes out on the session's channel, to the address last written from.
 
     Takes the conversation over from bot or queue (refused when a colleague has it, or when its
-    ticket waits where `user` does not see it). The same
-    `client_id` twice is one message. Free text outside the service window is refused: nothing is
-    stored, the caller keeps the text. The text beside an attachment is its caption. `reply_to` is
-    the provider's id of the message to quote.
+    ticket waits where `user` does not see it). The same `client_id` twice is one message. Free text
+    outside the service window is refused: nothing is stored, the caller keeps the text. The text
+    beside an attachment is its caption. `reply_to` is the provider's id of the message to quote.
 
     With `seen` the answer is held (ReplyHeld) when a colleague has written or the ticket has gone
     to somebody else since: decided under the session's lock, so of two at once only one goes.

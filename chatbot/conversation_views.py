@@ -67,7 +67,8 @@ def page(request: StaffRequest, session_id: int) -> HttpResponse:
 @require_GET
 def new_messages(request: StaffRequest, session_id: int) -> HttpResponse:
     """What has come since the page last looked, and what looks different now; 204 when nothing
-    does, after two statements."""
+    does, after two statements. What has come and is not drawn moves the poller on, so that it is
+    read once."""
     glanced, shown = transcript.glanced_at(session_id, request.user), _shown(request)
     if glanced is None:
         raise Http404
@@ -79,9 +80,21 @@ def new_messages(request: StaffRequest, session_id: int) -> HttpResponse:
     standing = _standing(session)
     has_changed = request.GET.get("standing", standing) != standing
     if not talk.has_news and not has_changed:
-        return HttpResponse(status=204)
+        return _moved_on(request, session, talk, shown)
     is_other_box = has_changed and _box(standing) != _box(request.GET["standing"])
     return _news(request, session, talk, with_box=is_other_box)
+
+
+def _moved_on(
+    request: StaffRequest,
+    session: Session,
+    talk: transcript.Transcript,
+    shown: transcript.Shown,
+) -> HttpResponse:
+    if talk.shown == shown:
+        return HttpResponse(status=204)
+    context = {"session": session, "talk": talk, "standing": _standing(session), "is_oob": True}
+    return TemplateResponse(request, "chatbot/_poller.html", context)
 
 
 @require_GET
@@ -144,7 +157,7 @@ def note(request: StaffRequest, session_id: int) -> HttpResponse:
     try:
         composer.write_note(ticket, author=request.user, text=request.POST.get("text", ""))
     except DomainError as refusal:
-        return _refused(request, session, refusal)
+        return _refused(request, session, refusal, kind=DraftKind.NOTE)
     composer.forget_draft(ticket, request.user, DraftKind.NOTE)
     return _done(request, session)
 
@@ -227,7 +240,8 @@ def send_again(request: StaffRequest, session_id: int, message_id: int) -> HttpR
     """A message that was not delivered goes out once more, as a new one."""
     session = _session(request, session_id)
     try:
-        delivery.send_again(_message(request, session, message_id), user=request.user)
+        row = _message(request, session, message_id)
+        delivery.send_again(row, user=request.user, seen=_seen(request))
     except DomainError as refusal:
         return _refused(request, session, refusal)
     return _done(request, session, changed=message_id)
@@ -360,12 +374,18 @@ def _done(request: StaffRequest, session: Session, *, changed: int | None = None
     return _news(request, session, talk, again=again)
 
 
-def _refused(request: StaffRequest, session: Session, refusal: DomainError) -> HttpResponse:
+def _refused(
+    request: StaffRequest,
+    session: Session,
+    refusal: DomainError,
+    *,
+    kind: DraftKind = DraftKind.REPLY,
+) -> HttpResponse:
     """Nothing was stored. The answer says why and brings what the page had not shown; the page
-    keeps what was written. Without a script it is kept as a draft."""
+    keeps what was written. Without a script it is kept as a draft of this kind."""
     if not request.htmx:
         messages.error(request, refusal.message)
-        _keep_refused(request, session)
+        _keep_refused(request, session, kind)
         return redirect(_came_from(request, session))
     session = _as_it_stands(request, session)
     talk = transcript.news(session, request.user, shown=_shown(request, request.POST))
@@ -381,17 +401,26 @@ def _refused(request: StaffRequest, session: Session, refusal: DomainError) -> H
     return TemplateResponse(request, "chatbot/_answer.html", context, status=refusal.status)
 
 
-def _keep_refused(request: StaffRequest, session: Session) -> None:
-    ticket = composer.ticket_of(session, request.user)
+def _keep_refused(request: StaffRequest, session: Session, kind: DraftKind) -> None:
     text = request.POST.get("text", "")
-    if ticket is not None and text.strip():
-        composer.keep_draft(ticket, request.user, DraftKind.REPLY, text)
+    tickets = _tickets_written_in(request, session)
+    if tickets and text.strip():
+        composer.keep_draft(tickets[0], request.user, kind, text)
 
 
 def _forget(request: StaffRequest, session: Session, kind: DraftKind) -> None:
-    ticket = composer.ticket_of(session, request.user)
-    if ticket is not None:
+    for ticket in _tickets_written_in(request, session):
         composer.forget_draft(ticket, request.user, kind)
+
+
+def _tickets_written_in(request: StaffRequest, session: Session) -> list[Ticket]:
+    """Where drafts of the page may be, as far as the person sees it: the ticket that the page says
+    it is about, and the open one, which may be another by now."""
+    mine = Ticket.objects.visible_to(request.user).filter(lead=session.lead_id)
+    wanted = _number(request, "ticket", request.POST)
+    named = mine.filter(pk=wanted).first() if wanted is not None else None
+    both = (named, composer.ticket_of(session, request.user))
+    return list(dict.fromkeys(ticket for ticket in both if ticket is not None))
 
 
 def _news(
@@ -487,6 +516,7 @@ def thumbnail(request: StaffRequest, media_id: int) -> HttpResponseBase:
     )
 
 
+@background
 @require_GET
 def attachment(request: StaffRequest, media_id: int) -> HttpResponse:
     """How a file that is on its way stands now."""

@@ -30,9 +30,10 @@ from chatbot.channels.base import (
     Transport,
 )
 from chatbot.consequences import follow, is_channel_throttle, stops_channel
+from chatbot.conversation import Seen, check_seen
 from chatbot.history import catch_up_later
 from chatbot.intake import ScopedAddress
-from chatbot.labels import DISCARDED, PACING, PROVIDER_AWAY, STALE
+from chatbot.labels import DISCARDED, PACING, PROVIDER_AWAY, STALE, preview_label
 from chatbot.leases import LEASE, claim, free, may_lock, take, unlocked
 from chatbot.models import Author, Direction, MessageLog, MessageStatus
 from chatbot.other_form import OTHER_FORM, untried_form
@@ -48,13 +49,15 @@ from chatbot.pace import (
     wait,
     wait_almost,
 )
+from chatbot.read_marks import mark_read
 from chatbot.sendable import is_out_of_date, why_not
 from chatbot.simulation.staging import is_provider_away
 from chatbot.statuses import UNCONFIRMED, apply_early
 from chatbot.wake import wake_workers
 from leads.services import link_identities
 from sessions_app.models import Owner, Session
-from sessions_app.services import lock_session, resume_sending
+from sessions_app.services import lock_session, note_outbound, resume_sending
+from tickets import services as tickets
 from users.errors import DomainError
 from users.frozen import Frozen, FrozenUpdate, save
 from users.models import User
@@ -286,9 +289,10 @@ def settle_unconfirmed(*, now: datetime) -> int:
 
 
 @transaction.atomic
-def send_again(message: MessageLog, *, user: User) -> MessageLog:
+def send_again(message: MessageLog, *, user: User, seen: Seen | None = None) -> MessageLog:
     """A person decides that a failed row goes out once more, at the end of the conversation: a new
-    row."""
+    row. Where people have the conversation it is an answer of theirs, as by `send_reply`: refused
+    when a colleague has the ticket, else the ticket is theirs."""
     session = lock_session(message.session_id)
     row = MessageLog.objects.select_for_update(of=("self",)).get(pk=message.pk)
     now = timezone.now()
@@ -296,6 +300,11 @@ def send_again(message: MessageLog, *, user: User) -> MessageLog:
         raise CannotSendAgain(_("Only a message that was not delivered can be sent again, once."))
     if not session.is_live or (session.owner == Owner.BOT and row.author == Author.ATTENDANT):
         raise CannotSendAgain(_("The conversation has gone on without this message."))
+    refusal = why_not(session, kind=row.kind, at=now, template=row.payload.get("template"))
+    if refusal is not None:
+        raise CannotSendAgain(refusal.sentence, code=refusal.code)
+    if session.owner != Owner.BOT:
+        _answer_with(row, session, user=user, seen=seen, at=now)
     again = MessageLog.objects.create(
         channel=row.channel,
         session=session,
@@ -316,6 +325,19 @@ def send_again(message: MessageLog, *, user: User) -> MessageLog:
     row.save(update_fields=["payload"])
     wake_workers()
     return again
+
+
+def _answer_with(
+    row: MessageLog, session: Session, *, user: User, seen: Seen | None, at: datetime
+) -> None:
+    """The ticket of a locked session as after an answer of `user` that says what the row says."""
+    if seen is not None:
+        check_seen(session, user, seen)
+    ticket = tickets.take_over(session, user=user, at=at)
+    preview = row.text or preview_label(row.kind)
+    tickets.note_reply(ticket, user=user, at=at, preview=preview, waits=True, session=session)
+    save(session, note_outbound(session, at=at, preview=preview, by_person=True))
+    mark_read(session, at=at)
 
 
 @transaction.atomic

@@ -29,6 +29,7 @@ from chatbot.log_admin import LogAdmin
 from chatbot.models import FailedEvent, FailedEventState, Task, TaskKind, TaskStatus, Worker
 from chatbot.reprocessing import reprocess
 from sessions_app.models import Channel, ChannelKind
+from users.console import background
 from users.errors import DomainError
 from users.permissions import person
 
@@ -359,6 +360,7 @@ class FailedEventAdmin(LogAdmin):
         }
         return TemplateResponse(request, "chatbot/reprocess_job.html", context)
 
+    @background
     def job_state(self, request: HttpRequest, task_id: int) -> HttpResponse:
         """The part of the page that moves."""
         self._check(request, "GET")

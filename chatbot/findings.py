@@ -19,6 +19,7 @@ from chatbot.engine.nodes import FlowDocument, FlowError
 from chatbot.flow_map import exit_label
 
 ERROR = "error"
+MOST_TOLD = 5  # reasons in one text
 
 # The engine knows no gettext: its English sentences stand here once more, for the catalogue.
 SENTENCES: dict[str, str | Promise] = {
@@ -321,6 +322,13 @@ class Finding:
 def unreadable(error: FlowError) -> list[Finding]:
     """Why a document cannot be read."""
     return [_of_issue(issue) for issue in error.issues]
+
+
+def why_unreadable(error: FlowError) -> str:
+    """The same as one text, the first of them."""
+    found = unreadable(error)
+    more = ["…"] if len(found) > MOST_TOLD else []
+    return " ".join([*(one.sentence for one in found[:MOST_TOLD]), *more])
 
 
 def check_document(document: FlowDocument, around: check.Surroundings) -> list[Finding]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
+from urllib.parse import unquote
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -18,8 +19,8 @@ from chatbot.engine.render import placeholders
 from chatbot.engine.replay import REDACTED
 from chatbot.flow_map import exit_label
 from chatbot.labels import EXIT_LABELS, MATCH_LABELS
-from chatbot.models import FlowLog, FlowLogKind, FlowVersion
-from users.masking import MASK, hidden_names, masked
+from chatbot.models import FlowLog, FlowLogKind, FlowVersion, Task, TaskKind
+from users.masking import MASK, hidden_names, is_personal, masked
 
 NOT_UNDERSTOOD = {"invalid", "ambiguous", "fallback", "only_text"}
 SAID = ("text", "title", "caption", "filename")  # where a message holds words of the customer
@@ -168,13 +169,41 @@ def without_sensitive(row: FlowLog) -> dict[str, Any]:
     is_secret = getattr(any_node(document, row.node), "save_as", "") in hidden
     return {
         "message": masked(row.message, hidden.union(SAID) if is_secret else hidden),
-        "effects": [masked(one, hidden | fields if _fills(one) else hidden) for one in row.effects],
+        "effects": [_effect_without(one, hidden, fields) for one in row.effects],
         "context_set": masked(row.context_set, hidden),
     }
 
 
-def _fills(effect: Any) -> bool:
-    return isinstance(effect, dict) and effect.get("kind") == "update_lead"
+def task_without_sensitive(task: Task) -> dict[str, Any]:
+    """What a task is about, with the sensitive variables of its flow masked."""
+    hidden = sensitive_names(document_or_none(task.run.version_id if task.run else None))
+    payload = _request_without(task.payload) if task.kind == TaskKind.HTTP else task.payload
+    return cast("dict[str, Any]", masked(payload, hidden))
+
+
+def _effect_without(effect: Any, hidden: frozenset[str], fields: frozenset[str]) -> Any:
+    kind = effect.get("kind") if isinstance(effect, dict) else ""
+    if kind == "call_http":
+        effect = _request_without(effect)
+    return masked(effect, hidden | fields if kind == "update_lead" else hidden)
+
+
+def _request_without(request: Mapping[str, Any]) -> dict[str, Any]:
+    """A request to another system without what its texts were filled with: nothing in them says
+    any more which variable a stretch came from."""
+    shown = {
+        name: MASK if one and name in ("headers", "body", "secret_headers") else one
+        for name, one in request.items()
+    }
+    return {**shown, "url": _url_without(str(request.get("url", "")))}
+
+
+def _url_without(url: str) -> str:
+    """Where it goes, without its query."""
+    place, mark, query = url.partition("?")
+    place, hash_mark, fragment = place.partition("#")
+    path = "/".join(MASK if is_personal(unquote(one)) else one for one in place.split("/"))
+    return path + (mark or hash_mark) + (MASK if query or fragment else "")
 
 
 def values_of(context: Mapping[str, Any], document: FlowDocument | None) -> list[Value]:

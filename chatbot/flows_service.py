@@ -31,6 +31,7 @@ from chatbot.models import (
 )
 from chatbot.publishing import moves as session_moves
 from chatbot.publishing import split as splits
+from chatbot.publishing.alone import refuse_switcher
 from sessions_app.models import Channel
 from users.errors import DomainError
 from users.models import Department, Skill
@@ -258,6 +259,7 @@ def publish(  # noqa: PLR0913  # keyword-only
                 _("A second person must approve this flow: ask for it to be published."),
                 code="needs_approval",
             )
+        refuse_switcher(flow, user)
         version, move = put_on_air(
             flow, user=user, note=note, revision=revision, moves=moves, seen=seen
         )

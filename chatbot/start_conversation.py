@@ -26,7 +26,7 @@ from leads.phones import canonical_phone
 from leads.services import link_identities, preferred_of, resolve_lead
 from sessions_app.models import Channel, ChannelKind, Session
 from sessions_app.services import lock_live_session, lock_live_sessions_of, open_session
-from tickets.errors import taken
+from tickets.errors import in_other_queue, taken
 from tickets.models import Ticket
 from tickets.services import open_ticket, open_ticket_of
 from users.errors import DomainError
@@ -273,11 +273,7 @@ def _ticket_in(
     if ticket.assignee_id not in (None, user.pk):
         raise taken(ticket)
     if not Ticket.objects.visible_to(user).filter(pk=ticket.pk).exists():
-        raise StartRefused(
-            _("This person is waiting for %(department)s already.")
-            % {"department": ticket.department},
-            code="in_other_queue",
-        )
+        raise in_other_queue(ticket)
     return ticket
 
 

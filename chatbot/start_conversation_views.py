@@ -124,6 +124,12 @@ def _compose(request: StaffRequest, person: Person) -> HttpResponse:
 
 
 def _send(request: StaffRequest, person: Person, way: Way, department: Department | None) -> Ticket:
+    """On the channel that was chosen, or on none: the form shows another one then."""
+    if _given(request, "channel") not in ("", str(way.channel.pk)):
+        raise DomainError(
+            _("The channel that you chose cannot be used any more. Look at this one, then send."),
+            code="no_channel",
+        )
     common: dict[str, Any] = {
         "channel": way.channel,
         "user": request.user,

@@ -44,7 +44,8 @@ Moment = Bubble | Note | Event
 
 @dataclass(frozen=True)
 class Shown:
-    """What a page shows already. `marks`: of recent messages, by id; None: nobody says."""
+    """What a page shows already. `marks`: of recent messages but for remarks, by id; None: nobody
+    says."""
 
     message: int = 0
     note: int = 0
@@ -207,13 +208,17 @@ def is_as_shown(session: Session, shown: Shown) -> bool:
     recent = [_Recent(*row) for row in _MARKED.all(session=session.pk)]
     if recent and recent[0].pk > shown.message:
         return False
-    return shown.marks is None or all(shown.marks.get(row.pk) == mark_of(row) for row in recent)
+    if shown.marks is None:
+        return True
+    return all(shown.marks.get(row.pk) == mark_of(row) for row in recent if not is_remark(row))
 
 
 class _Recent(NamedTuple):
     """What the mark of a message is made from."""
 
     pk: int
+    author: str
+    kind: str
     status: str
     payload: dict[str, Any]
     reaction: str
@@ -285,7 +290,7 @@ _NEWEST = Frozen(lambda _shape, session: _rows_of([session]).order_by("-pk")[: P
 
 
 def _marks(rows: Sequence[MessageLog]) -> dict[int, str]:
-    return {row.pk: mark_of(row) for row in rows[-RECENT:]}
+    return {row.pk: mark_of(row) for row in rows[-RECENT:] if not is_remark(row)}
 
 
 def _differences(
@@ -295,11 +300,11 @@ def _differences(
     if marks is None:
         return (), ()
     now = _marks(known)
-    lines = {row.pk for row in known if is_remark(row)}
-    differing = {pk for pk, mark in now.items() if marks.get(pk) != mark} - lines
+    differing = {pk for pk, mark in now.items() if marks.get(pk) != mark}
     further = {pk for pk in differing if _rest(now[pk]) == _rest(marks.get(pk, "?-?"))}
     before, after = chosen_in(known), chosen_in([*known, *new])
-    answered = {pk for pk, option in after.items() if option != before.get(pk)} & now.keys()
+    recent = {row.pk for row in known[-RECENT:]}
+    answered = {pk for pk, option in after.items() if option != before.get(pk)} & recent
     anew = (differing - further) | answered
     bubbles = bubbles_of(known, later=new) if anew else ()
     moved = (

@@ -472,14 +472,13 @@ def _is_same_speaker(previous: MessageLog | None, row: MessageLog) -> bool:
     )
 
 
-def is_remark(row: MessageLog) -> bool:
-    """Is it a line between the bubbles, which has no delivery and does not change?"""
-    return row.author == Author.SYSTEM or row.kind in REMARKS
-
-
 class Marked(Protocol):
     """A message as far as its mark goes."""
 
+    @property
+    def author(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
     @property
     def status(self) -> str: ...
     @property
@@ -492,6 +491,11 @@ class Marked(Protocol):
     def revoked_at(self) -> datetime | None: ...
     @property
     def error_code(self) -> str: ...
+
+
+def is_remark(row: Marked) -> bool:
+    """Is it a line between the bubbles, which has no delivery and does not change?"""
+    return row.author == Author.SYSTEM or row.kind in REMARKS
 
 
 def mark_of(row: Marked) -> str:

@@ -282,12 +282,17 @@ def _url(model: Any, pk: Any) -> str:
 
 
 def _details(told: dict[str, Any]) -> str:
-    """What belongs to the act: which value was shown, what was exported, by which token."""
+    """What belongs to the act: which value was shown, what was exported, by which token. What the
+    program named itself was kept as a msgid."""
     words = []
     if told.get("value"):
-        words.append(str(told["value"]))
+        words.append(_(str(told["value"])))
     if told.get("what"):
-        words.append(str(told["what"]))
+        words.append(_(str(told["what"])))
+    if told.get("count"):
+        words.append(str(told["count"]))
+    if told.get("names"):
+        words.append(str(told["names"]))
     if told.get("other"):
         words.append(_("with %(other)s") % {"other": told["other"]})
     if told.get("format"):
@@ -339,10 +344,12 @@ def _moment(field: Any, value: str) -> str:
 
 
 def _day(text: str) -> date | None:
+    """None also for the first and the last day there is, which have none beside them."""
     try:
-        return parse_date(text)
+        day = parse_date(text)
     except ValueError:
         return None
+    return day if day is not None and date.min < day < date.max else None
 
 
 def _midnight(day: date) -> datetime:

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpRespo
 from django.template.response import TemplateResponse
 from django.utils import timezone, translation
 from django.utils.formats import date_format
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext_noop
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
@@ -59,7 +59,7 @@ def export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     is_xlsx = request.GET.get("format") == "xlsx"
     kind = "xlsx" if is_xlsx else "csv"
     filters = _filters(request.GET).urlencode()
-    audit.exported(LogEntry, what=str(_("audit")), format=kind, query=filters)
+    audit.exported(LogEntry, what=gettext_noop("audit"), format=kind, query=filters)
     rows = _rows(question, get_language())
     answer: HttpResponse | StreamingHttpResponse = (
         HttpResponse(as_xlsx(rows), content_type=XLSX)

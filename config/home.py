@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 from django.views.decorators.http import require_GET
 
 from chatbot.incident_words import Words, describe
@@ -308,8 +308,9 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
     """The same figures for a spreadsheet."""
     staff = cast("StaffRequest", request)
     period = period_of(request.GET.get("period", ""), timezone.localtime())
-    audit.exported(Ticket, what=str(_("figures of the start page")), query=request.GET.urlencode())
-    lines = as_csv(_lines(staff, period))
+    what = gettext_noop("figures of the start page")
+    audit.exported(Ticket, what=what, query=request.GET.urlencode())
+    lines = list(as_csv(_lines(staff, period)))  # now, in the person's language
     response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     name = f"inicio-{period.key}-{timezone.localdate():%Y-%m-%d}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'

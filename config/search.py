@@ -125,7 +125,7 @@ def _messages(user: User, text: str, words: Sequence[str], most: int) -> Group:
         found = _newest(visible.matching(text), most + 1)
     results = [
         Result(
-            f"{reverse('conversation', args=[message.session_id])}#message-{message.pk}",
+            _place_of(message),
             marked(excerpt(message.text, words), words),
             format_html("{} · {}", message.session.lead, capfirst(message.get_author_display())),
             "msgs",
@@ -135,6 +135,13 @@ def _messages(user: User, text: str, words: Sequence[str], most: int) -> Group:
     ]
     more = _list("chatbot_messagelog", text) if len(found) > most else ""
     return Group("messages", _("Messages"), results, more)
+
+
+def _place_of(message: MessageLog) -> str:
+    """The page of the conversation that ends with the message: the latest one may not go back so
+    far."""
+    args, query = [message.session_id], {"before": message.pk + 1}
+    return f"{reverse('conversation', args=args, query=query)}#message-{message.pk}"
 
 
 def _newest(rows: MessageLogQuerySet, count: int) -> list[MessageLog]:

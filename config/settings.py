@@ -118,6 +118,9 @@ TEMPLATES = [
 
 # A body above the webhook's own limit of 4 MB must be refused by the webhook (413), not by Django.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+# The form of a step sends every field of every row: a branch of 30 cases with all their conditions
+# has more than Django's 1,000.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 4000
 
 # --- Stored things ---------------------------------------------------------------------------
 

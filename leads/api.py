@@ -18,7 +18,7 @@ from rest_framework.response import Response
 
 from leads import columns, services
 from leads.models import Consent, Identity, Lead, LeadSource, LeadStatus, Note
-from users import contact
+from users import api_seen, contact
 from users.filters import IdFilter
 from users.masking import MASK, hint, masked
 from users.models import User
@@ -78,6 +78,8 @@ class LeadSerializer(serializers.ModelSerializer):
     def to_representation(self, instance: Lead) -> dict[str, Any]:
         shown = super().to_representation(instance)
         if person(self.context["request"]).is_admin:
+            if instance.document or instance.sensitive_attributes:
+                api_seen.note(self.context["request"], instance)
             return shown
         attributes = masked(instance.attributes, instance.sensitive_attributes)
         return {
@@ -206,6 +208,7 @@ SHOWN = OpenApiParameter(
 
 @extend_schema_view(list=extend_schema(parameters=[SHOWN]))
 class LeadViewSet(
+    api_seen.TellsWhatIsSeen,
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
     viewsets.GenericViewSet,

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import reswap, retarget, trigger_client_event
 
@@ -190,7 +191,7 @@ def reveal(request: HttpRequest, lead_id: int) -> HttpResponse:
         return _reveal_contact(request, lead, name)
     if "name" in request.POST:
         return _reveal_attribute(request, lead, request.POST["name"])
-    log_reveal(request, lead, name=_("CPF or CNPJ"))
+    log_reveal(request, lead, name=gettext_lazy("CPF or CNPJ"))
     context = {"lead": lead, **_document(lead, is_shown=True)}
     if _is_htmx(request):
         return TemplateResponse(request, "leads/_document.html", context)
@@ -200,7 +201,7 @@ def reveal(request: HttpRequest, lead_id: int) -> HttpResponse:
 
 def _reveal_contact(request: HttpRequest, lead: Lead, name: str) -> HttpResponse:
     """The phone or e-mail: as a field to edit on the lead's page (`place`), else as it is."""
-    label = str(lead_page.HIDDEN_LABELS[name])
+    label = lead_page.HIDDEN_LABELS[name]
     value = {PHONE: lead.phone or lead.channel_number, EMAIL: lead.email}[name]
     log_reveal(request, lead, name=label)
     if not _is_htmx(request):

@@ -384,7 +384,10 @@ def update_lead(  # noqa: PLR0913  # keyword-only
     them.
     """
     lock_lead(lead)
+    before = lead.attributes
     changed = _set_fields(lead, fields or {}, may_clear=actor is not None)
+    if "attributes" in changed:
+        _tell_attributes(lead, before)
     changed += _note_sensitive(lead, sensitive)
     changed += _set_status(lead, status, actor=actor, reason=reason) if status else []
     if changed:
@@ -500,6 +503,13 @@ def usable_tags(names: list[str], *, actor: User) -> list[str]:
             status=400,
         )
     return names
+
+
+def _tell_attributes(lead: Lead, before: Mapping[str, str]) -> None:
+    """The audit keeps which ones a person changed, without the values: any may be sensitive."""
+    names = before.keys() | lead.attributes.keys()
+    differing = sorted(name for name in names if before.get(name) != lead.attributes.get(name))
+    audit.acted(lead, audit.ATTRIBUTES, names=", ".join(differing))
 
 
 def _note_sensitive(lead: Lead, names: Collection[str]) -> list[str]:

@@ -22,6 +22,7 @@ from rest_framework.response import Response
 from sessions_app import services
 from sessions_app.models import CREDENTIALS, Channel, EndReason, Owner, Session
 from sessions_app.windows import WindowFilterSet
+from users import api_seen
 from users.filters import IdFilter
 from users.permissions import person
 
@@ -174,7 +175,11 @@ class SessionDetailSerializer(SessionSerializer):
 
     @extend_schema_field(serializers.DictField())
     def get_context(self, session: Session) -> dict[str, Any]:
-        return session.context_for(person(self.context["request"]))
+        reader = person(self.context["request"])
+        hidden = session.flow_state.get("sensitive", session.context.keys())
+        if reader.is_admin and not session.context.keys().isdisjoint(hidden):
+            api_seen.note(self.context["request"], session)
+        return session.context_for(reader)
 
 
 class SessionFilter(WindowFilterSet):
@@ -206,7 +211,12 @@ SIMULATED = OpenApiParameter("simulated", bool, description="Those of the simula
     list=extend_schema(parameters=[SIMULATED]),
     retrieve=extend_schema(responses=SessionDetailSerializer),
 )
-class SessionViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+class SessionViewSet(
+    api_seen.TellsWhatIsSeen,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    viewsets.GenericViewSet,
+):
     """Conversations. People take one by opening a ticket for it, and leave it by closing that."""
 
     scope = "sessions"

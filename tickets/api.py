@@ -27,6 +27,7 @@ from tickets import services
 from tickets.models import InternalNote, Priority, Ticket, TicketEvent, TicketStatus
 from tickets.services import Next
 from tickets.sla import ClockState, clock
+from users import api_seen
 from users.filters import IdFilter
 from users.masking import masked
 from users.models import Department, User
@@ -100,9 +101,11 @@ class TicketSerializer(serializers.ModelSerializer):
 
 
 class TicketDetailSerializer(TicketSerializer):
-    """With what the bot handed over; attendants get sensitive variables masked."""
+    """With what the bot handed over; attendants get sensitive variables masked, and the names of
+    chosen options with them."""
 
     variables = serializers.SerializerMethodField()
+    handoff = serializers.SerializerMethodField()
 
     class Meta(TicketSerializer.Meta):
         fields = [*TicketSerializer.Meta.fields, "variables", "handoff"]
@@ -110,10 +113,23 @@ class TicketDetailSerializer(TicketSerializer):
 
     @extend_schema_field(serializers.DictField())
     def get_variables(self, ticket: Ticket) -> dict[str, Any]:
-        if person(self.context["request"]).is_admin:
-            return ticket.variables
+        return self._for_reader(ticket, ticket.variables)
+
+    @extend_schema_field(serializers.DictField())
+    def get_handoff(self, ticket: Ticket) -> dict[str, Any]:
+        options = ticket.handoff.get("options")
+        if not options:
+            return ticket.handoff
+        return {**ticket.handoff, "options": self._for_reader(ticket, options)}
+
+    def _for_reader(self, ticket: Ticket, values: dict[str, Any]) -> dict[str, Any]:
+        """Values by the names of variables."""
         hidden = ticket.handoff.get("sensitive", ticket.variables.keys())
-        return dict(masked(ticket.variables, hidden))
+        if not person(self.context["request"]).is_admin:
+            return dict(masked(values, hidden))
+        if not values.keys().isdisjoint(hidden):
+            api_seen.note(self.context["request"], ticket)
+        return values
 
 
 class TicketEventSerializer(serializers.ModelSerializer):
@@ -199,10 +215,18 @@ class TurnSerializer(serializers.Serializer):
     )
 
 
+class Moment(serializers.DateTimeField):
+    """Also of what is written without a time zone, DRF says that it is out of range."""
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        try:
+            return super().enforce_timezone(value)
+        except OverflowError:
+            self.fail("overflow")
+
+
 class SnoozeSerializer(serializers.Serializer):
-    until = serializers.DateTimeField(
-        required=False, allow_null=True, help_text="null wakes the ticket up."
-    )
+    until = Moment(required=False, allow_null=True, help_text="null wakes the ticket up.")
     until_reply = serializers.BooleanField(
         required=False, help_text="Instead of a moment: until the customer writes."
     )
@@ -276,7 +300,12 @@ PART_OF_ONE: dict[str, Any] = {
 
 
 @extend_schema_view(list=extend_schema(parameters=[SIMULATED], responses=TicketSerializer))
-class TicketViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet):
+class TicketViewSet(
+    api_seen.TellsWhatIsSeen,
+    mixins.ListModelMixin,
+    mixins.RetrieveModelMixin,
+    viewsets.GenericViewSet,
+):
     """Cases that people work on. Each verb says who was faster when it was somebody else (409)."""
 
     scope = "tickets"

@@ -60,7 +60,7 @@ class WhatIfForm(forms.Form):
         begins, ends = given.get("begins"), given.get("ends")
         if begins is None or ends is None or "department" not in given:
             return given
-        if not begins <= ends or ends - begins >= what_if.LONGEST:
+        if not begins <= ends < date.max or ends - begins >= what_if.LONGEST:
             raise ValidationError(
                 _("Choose 1 to %(days)d days, the first one first."),
                 params={"days": what_if.LONGEST.days},

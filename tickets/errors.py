@@ -57,6 +57,12 @@ def taken(ticket: Ticket) -> TicketConflict:
     return TicketConflict(message, code="ticket_taken", holder=ticket.assignee)
 
 
+def in_other_queue(ticket: Ticket) -> TicketConflict:
+    """It waits where whoever wants to write does not work."""
+    message = _("This person is waiting for %(department)s already.")
+    return TicketConflict(message % {"department": ticket.department}, code="in_other_queue")
+
+
 def wrong_status(ticket: Ticket) -> TicketConflict:
     message = _("Ticket %(protocol)s is already %(status)s.") % {
         "protocol": ticket.protocol,

@@ -222,18 +222,16 @@ def change_tags(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     form = TagForm(request.POST)
     if not form.is_valid():
         return _refuse(request, ticket, _("There is no such tag."))
-    tags = {tag.pk: tag for tag in ticket.tags.all()}
+    given = form.cleaned_data
     try:
-        tags |= {tag.pk: tag for tag in tags_named(form.cleaned_data["add"])}
+        added = tags_named(given["add"])
     except TicketRefused as refusal:
         return _refuse(request, ticket, refusal.message)
-    left = [tag for tag in tags.values() if tag.name != form.cleaned_data["remove"]]
-    return _do(
-        request,
-        ticket,
-        lambda: services.tag(ticket, tags=left, actor=person(request)),
-        said=_("Tags changed"),
-    )
+
+    def change() -> None:
+        services.tag(ticket, tags=added, keep=True, without=given["remove"], actor=person(request))
+
+    return _do(request, ticket, change, said=_("Tags changed"))
 
 
 @require_POST

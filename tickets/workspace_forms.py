@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from tickets.models import Priority, Ticket
-from tickets.services import UNTIL_REPLY, Next
+from tickets.services import LONGEST_SNOOZE, UNTIL_REPLY, Next
 from tickets.workspace import moments
 from users.frozen import Frozen
 from users.models import Department, User
@@ -148,6 +148,8 @@ class SnoozeForm(forms.Form):
         moment = usual.get(given.get("until", "")) or given.get("at")
         if moment is None and not until_reply:
             raise ValidationError(_("Choose until when."))
+        if moment is not None and moment > self.now + LONGEST_SNOOZE:
+            raise ValidationError(_("Choose a moment within the next year."))
         return {**given, "moment": None if until_reply else moment, "until_reply": until_reply}
 
 

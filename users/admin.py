@@ -54,7 +54,7 @@ from users.models import (
     TeamRules,
     User,
 )
-from users.people_forms import places_of
+from users.people_forms import PasswordForm, places_of
 from users.permissions import person
 
 admin.site.unregister(LogEntry)  # in English; the audit has a page of its own
@@ -131,7 +131,8 @@ class PersonAdmin(VisibleModelAdmin, UserAdmin):
     """Admins manage those who do not stand above them; attendants look up their colleagues. Nobody
     is added with a password: people are invited."""
 
-    confirms = frozenset({"add", "change", "deactivate"})
+    confirms = frozenset({"add", "change", "deactivate", "reactivate"})
+    change_password_form = PasswordForm
     list_display = ["person", "part", "places", "presence", "load", "today", "last_seen"]
     list_per_page = 50
     list_display_links = None
@@ -565,6 +566,12 @@ class ApiTokenForm(forms.ModelForm):
     class Meta:
         model = ApiToken
         fields = ["user", "name", "scopes", "expires_at"]
+
+    def clean_expires_at(self) -> Any:
+        expires_at = self.cleaned_data["expires_at"]
+        if expires_at is not None and tokens.lives_too_long(expires_at, timezone.now()):
+            raise ValidationError(tokens.TOO_LONG)
+        return expires_at
 
     def clean_scopes(self) -> list[str]:
         scopes = re.split(r"[\s,;]+", self.cleaned_data["scopes"].strip())

@@ -169,9 +169,7 @@ class UserWriteSerializer(serializers.ModelSerializer):
     )
     role = serializers.ChoiceField(choices=Role.choices, required=False)
     language = serializers.ChoiceField(choices=Language.choices, required=False)
-    password = serializers.CharField(
-        write_only=True, required=False, validators=[validate_password], trim_whitespace=False
-    )
+    password = serializers.CharField(write_only=True, required=False, trim_whitespace=False)
 
     class Meta:
         model = User
@@ -190,15 +188,27 @@ class UserWriteSerializer(serializers.ModelSerializer):
             "password",
         ]
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """The password must not resemble who it is for, as they will be."""
+        if "password" in attrs:
+            names = ("username", "first_name", "last_name", "email")
+            told = {name: attrs.get(name, getattr(self.instance, name, "")) for name in names}
+            try:
+                validate_password(attrs["password"], User(**told))
+            except DjangoValidationError as error:
+                raise serializers.ValidationError({"password": error.messages}) from error
+        return attrs
+
 
 class MyProfileSerializer(serializers.ModelSerializer):
-    """What everybody sets for themselves."""
+    """What everybody sets for themselves. Not the e-mail address: a link to a new password goes
+    there, so a token that may change it could take the person's place."""
 
     language = serializers.ChoiceField(choices=Language.choices, required=False)
 
     class Meta:
         model = User
-        fields = ["first_name", "last_name", "email", "language", "signature"]
+        fields = ["first_name", "last_name", "language", "signature"]
 
 
 class AvailabilitySerializer(serializers.Serializer):

@@ -37,6 +37,8 @@ REVEALED, EXPORTED, MERGED = "revealed", "exported", "merged"
 TWO_FACTOR_ON, TWO_FACTOR_OFF = "two_factor_on", "two_factor_off"
 RECOVERY_CODES, SIGNED_OUT, LET_IN = "recovery_codes", "signed_out", "let_in"
 RESET_BY_MAIL = "reset_by_mail"
+INVITED, UNINVITED, JOINED = "invited", "uninvited", "joined"
+ATTRIBUTES = "attributes"
 ACTS = {
     REVEALED: _("saw a hidden value"),
     EXPORTED: _("exported"),
@@ -47,6 +49,10 @@ ACTS = {
     SIGNED_OUT: _("signed out everywhere"),
     LET_IN: _("let in again"),
     RESET_BY_MAIL: _("set a new password by mail"),
+    INVITED: _("invited the person"),
+    UNINVITED: _("withdrew the invitation"),
+    JOINED: _("accepted the invitation"),
+    ATTRIBUTES: _("changed attributes"),
 }
 ACCESSES = frozenset({REVEALED, EXPORTED})
 

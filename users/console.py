@@ -15,6 +15,8 @@ from django.db.models import Model, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.fields.related import RelatedField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import translation
+from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -47,12 +49,15 @@ def toast(response: HttpResponse, text: str, *, undo_url: str = "") -> HttpRespo
     return response
 
 
-def log_reveal(request: HttpRequest, obj: Model, *, name: str) -> None:
+def log_reveal(request: HttpRequest, obj: Model, *, name: str | Promise) -> None:
     """Keep in the object's history, and in the audit, that this person had the masked value `name`
-    shown."""
+    shown. The audit keeps a lazy name as it is in the program, and says it in its reader's
+    language."""
     said = gettext("%(name)s was shown.") % {"name": name}
     LogEntry.objects.log_actions(person(request).pk, [obj], CHANGE, said, single_object=True)
-    audit.acted(obj, audit.REVEALED, value=str(name))
+    with translation.override(None):
+        kept = str(name)
+    audit.acted(obj, audit.REVEALED, value=kept)
 
 
 def visible_rows(model: type[Model], request: HttpRequest) -> QuerySet[Any]:
@@ -169,7 +174,8 @@ class VisibleModelAdmin(admin.ModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        asked = self._ask(request, request.POST.get("action", ""))
+        # Of several, Django takes the one that the button's number names.
+        asked = self._ask(request, *request.POST.getlist("action"))
         if asked is not None:
             return asked
         try:
@@ -203,9 +209,9 @@ class VisibleModelAdmin(admin.ModelAdmin):
         level = messages.SUCCESS if count else messages.WARNING
         self.message_user(request, text % {"count": count}, level)
 
-    def _ask(self, request: HttpRequest, act: str) -> HttpResponse | None:
+    def _ask(self, request: HttpRequest, *acts: str) -> HttpResponse | None:
         """The page that asks who is there, before a dangerous act is done; reading asks nothing."""
-        is_asked = request.method == "POST" and act in self.confirms
+        is_asked = request.method == "POST" and not self.confirms.isdisjoint(acts)
         return confirming.ask(request) if is_asked else None
 
     def _show(self, refusal: DomainError, request: HttpRequest) -> HttpResponseRedirect:

@@ -21,6 +21,7 @@ from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.crypto import constant_time_compare
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import gettext as _
@@ -28,24 +29,30 @@ from django.utils.translation import gettext as _
 from users import services
 from users.models import Role, User
 
+GOOD_FOR = timedelta(days=3)
 _NOT_IN_A_NAME = re.compile(r"[^\w.@+-]")
 logger = logging.getLogger(__name__)
 
 
 class InvitationTokens(PasswordResetTokenGenerator):
-    """One token for each invitation, however often its link is shown; good for
-    PASSWORD_RESET_TIMEOUT from the invitation on."""
+    """One token for each invitation, however often its link is shown; good for GOOD_FOR from the
+    invitation on, which is longer than the link to a new password."""
 
     key_salt = "users.invitations"
 
     def make_token(self, user: Any) -> str:
-        begun = timezone.make_naive(user.invited_at, timezone.get_default_timezone())
-        token: str = self._make_token_with_timestamp(user, self._num_seconds(begun), self.secret)
-        return token
+        return self._made_with(self.secret, user)
 
     def check_token(self, user: Any, token: str | None) -> bool:
-        is_open = user is not None and user.is_invited
-        return is_open and super().check_token(user, token)
+        if user is None or not user.is_invited or not token or is_over(user, timezone.now()):
+            return False
+        secrets = [self.secret, *self.secret_fallbacks]
+        return any(constant_time_compare(self._made_with(one, user), token) for one in secrets)
+
+    def _made_with(self, secret: str | bytes, user: Any) -> str:
+        begun = timezone.make_naive(user.invited_at, timezone.get_default_timezone())
+        token: str = self._make_token_with_timestamp(user, self._num_seconds(begun), secret)
+        return token
 
     def _make_hash_value(self, user: Any, timestamp: int) -> str:
         begun = user.invited_at.isoformat()
@@ -59,7 +66,7 @@ def ends_at(user: User) -> datetime | None:
     """Until when the open invitation is good."""
     if user.invited_at is None:
         return None
-    return user.invited_at + timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT)
+    return user.invited_at + GOOD_FOR
 
 
 def is_over(user: User, at: datetime) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +18,17 @@ PLACES = ("departments", "supervised_departments", "skills")
 def places_of(given: dict[str, Any]) -> Places:
     """What a form says of where somebody works, supervises and what they can do."""
     return Places(*(given.get(name) for name in PLACES))
+
+
+class PasswordForm(AdminPasswordChangeForm):
+    """A new password, never none: whoever has none cannot log in, and the last admin would lock
+    everybody out. Who shall have no access is deactivated."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.fields.pop("usable_password", None)
+        for name in ("password1", "password2"):
+            self.fields[name].required = True
 
 
 class InviteForm(forms.ModelForm):

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from users import audit, logins, tokens
 from users.errors import DomainError
@@ -27,6 +30,7 @@ PROFILE_FIELDS = frozenset(
 )
 
 LONGEST_REASON = 60
+SAID = ("availability", "pause_reason")  # what the audit keeps when an admin says it for others
 EMAIL_CONSTRAINT = "users_user_email"
 
 
@@ -186,8 +190,13 @@ def deactivate_user(user: User, *, actor: User | None, at: datetime) -> User:
 
 @transaction.atomic
 def activate_user(user: User, *, actor: User | None) -> User:
-    """Give the access back; revoked tokens stay revoked."""
+    """Give the access back; revoked tokens stay revoked. Who has no password is invited instead."""
     _lock_admins(user, actor)
+    if not user.has_usable_password():
+        raise DomainError(
+            _("%(name)s has no password yet. Send them an invitation instead.") % {"name": user},
+            code="no_password",
+        )
     user.is_active, user.invited_at = True, None
     with unique_person():
         user.save(update_fields=["is_active", "invited_at"])
@@ -207,6 +216,7 @@ def begin_invitation(user: User, *, at: datetime, actor: User | None) -> User:
             code="not_invitable",
         )
     user.refresh_from_db(fields=["invited_at"])
+    audit.acted(user, audit.INVITED)
     return user
 
 
@@ -217,6 +227,8 @@ def withdraw_invitation(user: User, *, actor: User | None) -> bool:
     withdrawn = User.objects.filter(pk=user.pk, is_active=False).exclude(invited_at=None)
     changed = withdrawn.update(invited_at=None)
     user.invited_at = None
+    if changed:
+        audit.acted(user, audit.UNINVITED)
     return bool(changed)
 
 
@@ -242,6 +254,7 @@ def accept_invitation(user: User, *, password: str, first_name: str, last_name: 
     if not accepted:
         raise DomainError(_("This invitation is not open any more."), code="invitation_closed")
     user.refresh_from_db()
+    audit.acted(user, audit.JOINED, by=user)
     return user
 
 
@@ -261,8 +274,11 @@ def set_availability(
     reason = reason.strip()[:LONGEST_REASON] if availability == Availability.PAUSED else ""
     values = {"availability": availability, "pause_reason": reason, "offline_by_silence": False}
     changed = User.objects.filter(pk=user.pk).exclude(**values)
+    before = {name: getattr(user, name) for name in SAID}
     count = changed.update(**values, availability_changed_at=at)
     user.refresh_from_db(fields=[*values, "availability_changed_at"])
+    if actor is not None and actor.pk != user.pk:
+        audit.changed(user, before, {name: values[name] for name in SAID})
     return bool(count)
 
 
@@ -285,6 +301,7 @@ def put_silent_offline(*, now: datetime) -> int:
 @transaction.atomic
 def make_fallback(department: Department) -> Department:
     """From now on this one receives the tickets that name no department."""
+    _lock_departments(department)
     if not department.is_active:
         raise DomainError(_("An inactive department cannot be the fallback."), code="inactive")
     for older in Department.objects.filter(is_fallback=True).exclude(pk=department.pk):
@@ -297,12 +314,11 @@ def make_fallback(department: Department) -> Department:
 
 @transaction.atomic
 def update_department(department: Department, *, fields: Mapping[str, Any]) -> Department:
-    """Change name, slug, calendar, activity or sharing. The fallback stays active."""
-    if department.is_fallback and fields.get("is_active") is False:
-        raise DomainError(
-            _("This department is the fallback. Make another one the fallback first."),
-            code="fallback_department",
-        )
+    """Change name, slug, calendar, activity or sharing. The fallback stays active, and so does a
+    department with open tickets."""
+    if fields.get("is_active") is False:
+        _lock_departments(department)
+        _check_may_close(department)
     for name, value in fields.items():
         setattr(department, name, value)
     department.save(update_fields=list(fields))
@@ -329,6 +345,8 @@ def create_token(
             code="bad_scope",
             status=400,
         )
+    if expires_at is not None and tokens.lives_too_long(expires_at, timezone.now()):
+        raise DomainError(str(tokens.TOO_LONG), code="too_far", status=400)
     text = tokens.generate()
     token = ApiToken.objects.create(
         user=user,
@@ -373,6 +391,34 @@ def unique_person() -> Iterator[None]:
         raise DomainError(_("This user name is taken."), code="username_taken") from error
 
 
+def _lock_departments(department: Department) -> None:
+    """Lock all of them, which are few, in id order; afterwards whether this one is active and the
+    fallback is as stored. Two who choose a fallback go one after the other by this."""
+    rows = Department.objects.order_by("pk").select_for_update(no_key=True, of=("self",))
+    locked = {one.pk: one for one in rows}
+    stored = locked[department.pk]
+    department.is_fallback, department.is_active = stored.is_fallback, stored.is_active
+
+
+def _check_may_close(department: Department) -> None:
+    """What waits in the queue of a department that is not active would be forgotten."""
+    if department.is_fallback:
+        raise DomainError(
+            _("This department is the fallback. Make another one the fallback first."),
+            code="fallback_department",
+        )
+    tickets: Any = department.tickets  # of the app above
+    count = tickets.real().open().count() if department.is_active else 0
+    if count:
+        text = ngettext(
+            "%(department)s has %(count)d open ticket. Transfer or resolve it first.",
+            "%(department)s has %(count)d open tickets. Transfer or resolve them first.",
+            count,
+        )
+        told = {"department": department, "count": count}
+        raise DomainError(text % told, code="has_open_tickets")
+
+
 def _check_may_manage(actor: User | None, user: User) -> None:
     if not may_manage(actor, user):
         raise NotAllowed(_("You may not manage people who stand above you."))
@@ -389,11 +435,13 @@ def _lock_admins(user: User, actor: User | None) -> None:
     locked = {one.pk: one for one in rows.select_for_update(no_key=True, of=("self",))}
     if actor is not None:
         _check_may_manage(locked.get(actor.pk, User()), locked[user.pk])
-    user.refresh_from_db(fields=["role", "is_superuser", "is_active"])
+    user.refresh_from_db(fields=["role", "is_superuser", "is_active", "password"])
 
 
 def _check_admin_left(*, without: User) -> None:
-    """Refuse if `without` is the last active admin; admins are locked."""
+    """Refuse if `without` is the last active admin who can log in; admins are locked."""
     others = User.objects.active().admins().exclude(pk=without.pk)
+    # Who has no password, an integration for instance, cannot log in.
+    others = others.exclude(password__startswith=UNUSABLE_PASSWORD_PREFIX)
     if without.is_admin and not others.exists():
         raise LastAdmin(_("This is the last active administrator. Make somebody else one first."))

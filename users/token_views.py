@@ -51,6 +51,8 @@ class TokenForm(forms.Form):
         today = timezone.localdate()
         if day < today:
             raise forms.ValidationError(_("This day is over."))
+        if tokens.lives_too_long(tokens.end_of(day), timezone.now()):
+            raise forms.ValidationError(tokens.TOO_LONG)
         return day
 
 

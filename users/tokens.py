@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+LONGEST_LIFE = timedelta(days=3652)  # what is meant to be for ever has no end instead
+TOO_LONG = _("Choose a day within the next ten years, or none.")
 
 _WRITTEN = re.compile(r"atd_([0-9a-f]{12})_([0-9a-f]{64})")
 _SCOPE = re.compile(r"(\*|[a-z]+(-[a-z]+)*):(read|write)")
@@ -78,6 +81,12 @@ def scope_choices() -> list[tuple[str, str]]:
 def end_of(day: date) -> datetime:
     """The last moment of a day of the site, to which a token that names it is valid."""
     return timezone.make_aware(datetime.combine(day, time.max))  # made aware here
+
+
+def lives_too_long(expires_at: datetime, at: datetime) -> bool:
+    """Does it end later than anybody plans? The last moments of the year 9999 cannot even be read
+    back from the database."""
+    return expires_at > at + LONGEST_LIFE
 
 
 def allows(scopes: list[str], resource: str, verb: str) -> bool:

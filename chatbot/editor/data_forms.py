@@ -177,7 +177,8 @@ class SettingsForm(forms.Form):
         label=gettext_lazy("A second person approves before it is published"),
         required=False,
         help_text=gettext_lazy(
-            "Whoever asks for a draft to be published cannot be the one who approves it."
+            "Whoever asks for a draft to be published cannot be the one who approves it. Whoever"
+            " switches this off cannot be the next one who publishes."
         ),
     )
     idle_minutes = forms.IntegerField(

@@ -125,7 +125,8 @@ def _save(  # noqa: PLR0913, PLR0917  # what is saved, and what is told when it 
         with transaction.atomic():
             if own:
                 flow.save(update_fields=own)
-                said = _("Changed in the settings: %(names)s.") % {"names": ", ".join(own)}
+                names = ", ".join(str(SettingsForm.base_fields[name].label) for name in own)
+                said = _("Changed in the settings: %(names)s.") % {"names": names}
                 LogEntry.objects.log_actions(  # door: the history of a flow that the person sees
                     request.user.pk, [flow], CHANGE, said, single_object=True
                 )

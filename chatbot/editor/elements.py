@@ -109,7 +109,6 @@ class Rows:
     is_compact: bool = False  # the fields of a row stand side by side
     help: str = ""
     told: Told = field(default_factory=Told)
-    more: str = ""  # another kind of row that can be added: its button's label
 
     template = "chatbot/editor/_step_rows.html"
 

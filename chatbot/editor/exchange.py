@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from django.utils.translation import gettext as _
 
-from chatbot.engine.golden import play
+from chatbot.engine.golden import MOST_TURNS, mismatch_of
 from chatbot.engine.graph import Graph
 from chatbot.engine.limits import DOCUMENT_DEPTH
 from chatbot.engine.nodes import FlowDocument, FlowError, parse_flow
@@ -137,6 +137,10 @@ def _golden(golden: Any, document: FlowDocument) -> tuple[Json, ...]:
         if name in names:
             raise BadFile(_("Two conversations are called “%(name)s”.") % {"name": name})
         names.add(name)
+        turns = one.get("turns")
+        if isinstance(turns, list) and len(turns) > MOST_TURNS:
+            about = {"name": name, "count": MOST_TURNS}
+            raise BadFile(_("The conversation “%(name)s” has more than %(count)d turns.") % about)
         if not is_playable(document, one):
             raise BadFile(_("The conversation “%(name)s” cannot be read.") % {"name": name})
     return tuple(golden)
@@ -147,10 +151,12 @@ def is_playable(document: FlowDocument, conversation: Any) -> bool:
     if not isinstance(conversation, dict) or not isinstance(conversation.get("turns"), list):
         return False
     turns = conversation["turns"]
-    if not turns or not all(isinstance(one, dict) and "in" in one for one in turns):
+    if not 0 < len(turns) <= MOST_TURNS:
+        return False
+    if not all(isinstance(one, dict) and "in" in one for one in turns):
         return False
     try:
-        play(document, conversation)
+        mismatch_of(document, conversation)
     except (AttributeError, KeyError, OverflowError, StopIteration, TypeError, ValueError):
         return False
     return True

@@ -22,8 +22,6 @@ SAID: dict[str, Promise] = {
     "step_inserted": gettext_lazy("“%(step)s” put before “%(target)s”"),
     "step_copied": gettext_lazy("“%(step)s” copied"),
     "step_deleted": gettext_lazy("“%(step)s” deleted"),
-    "exit_connected": gettext_lazy("“%(step)s” now leads to “%(target)s”"),
-    "start_set": gettext_lazy("the flow begins at “%(step)s”"),
     "words_changed": gettext_lazy("words that work anywhere changed"),
     "variables_changed": gettext_lazy("variables changed"),
     "settings_changed": gettext_lazy("settings of the flow changed"),

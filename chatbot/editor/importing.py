@@ -22,6 +22,7 @@ from chatbot.findings import Finding, check_document
 from chatbot.flows_service import surroundings, with_subflows
 from chatbot.handlers import registry
 from chatbot.models import Flow, MessageTemplate, TemplateStatus
+from users.errors import DomainError
 from users.models import Department, User
 
 LEAVE, CREATE = "leave", "create"
@@ -193,14 +194,24 @@ class Import:
     def _create(self, name: Name) -> None:
         sort, said = name
         if sort == "department":
-            Department.objects.update_or_create(
-                slug=_department_slug(said),
-                defaults={"is_active": True},
-                create_defaults={"name": said[:80]},
-            )
+            self._create_department(said)
             return
         sub = self.result["subflows"][said]
         creation.create(name=sub["name"][:80], slug=said, document=sub, user=self.user)
+
+    @staticmethod
+    def _create_department(said: str) -> None:
+        slug, name = _department_slug(said), said[:80]
+        is_new = not Department.objects.filter(slug=slug).exists()
+        if is_new and Department.objects.filter(name=name).exists():
+            raise DomainError(
+                _("There is a department called “%(name)s” already: choose it instead.")
+                % {"name": name},
+                code="department_taken",
+            )
+        Department.objects.update_or_create(
+            slug=slug, defaults={"is_active": True}, create_defaults={"name": name}
+        )
 
 
 def _department_slug(said: str) -> str:

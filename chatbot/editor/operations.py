@@ -161,41 +161,6 @@ def rename(document: Json, node_id: str, new_id: str) -> Json:
     return _readable(changed)
 
 
-def retitle(document: Json, node_id: str, title: str) -> Json:
-    """The document with another title for a passo."""
-    changed = copy.deepcopy(document)
-    _node(changed, node_id)["title"] = title
-    return _readable(changed)
-
-
-# --- Ways --------------------------------------------------------------------------------------
-
-
-def connect(document: Json, origin: str, exit_name: str, target: str) -> Json:
-    """The document with an exit that leads to `target`; "" leaves it unconnected."""
-    changed = copy.deepcopy(document)
-    _exit_target(changed, origin, exit_name)
-    if target:
-        _node(changed, target)
-    _set_exit(changed["nodes"][origin], exit_name, target)
-    return _readable(changed)
-
-
-def set_start(document: Json, node_id: str, title: str = "") -> Json:
-    """The document that begins at this passo: itself, if it is a start; else the start leads to
-    it. A document without a start gets one, called `title`."""
-    changed = copy.deepcopy(document)
-    if _node(changed, node_id)["kind"] == "start":
-        changed["start"] = node_id
-        return _readable(changed)
-    start = changed.get("start", "")
-    if changed["nodes"].get(start, {}).get("kind") != "start":
-        start = _add(changed, "start", title)
-        changed["start"] = start
-    changed["nodes"][start]["next"] = node_id
-    return _readable(changed)
-
-
 # --- Deleting ----------------------------------------------------------------------------------
 
 

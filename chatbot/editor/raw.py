@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 ROWS = "[]"
 NEW = "+"  # an exit that leads to a passo which is made when the form is saved
-MOST_FIELDS = 4000
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,10})?")
 
 
@@ -237,6 +236,18 @@ class PairsOf:
             if inner or one.strip():
                 pairs[inner] = one
         return pairs
+
+    def repeated(self, raw: Raw, name: str) -> Iterator[tuple[str, str]]:
+        """(key of its row, name) of each pair whose name an earlier row has: a mapping holds one of
+        them."""
+        names: set[str] = set()
+        for key in raw.rows(name):
+            inner = raw.text(f"{name}.{key}.name").strip()
+            if not inner and not raw.text(f"{name}.{key}.value").strip():
+                continue
+            if inner in names:
+                yield key, inner
+            names.add(inner)
 
 
 @dataclass(frozen=True)

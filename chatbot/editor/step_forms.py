@@ -15,7 +15,7 @@ from chatbot.editor.elements import Element, Field, Note, Rows, Told, everything
 from chatbot.editor.known import Known, kind_label
 from chatbot.editor.layout import elements_of
 from chatbot.editor.operations import EditRefused, Json
-from chatbot.editor.raw import GROUPS, NEW, ROWS, Raw, read_all, write_all
+from chatbot.editor.raw import GROUPS, NEW, ROWS, PairsOf, Raw, read_all, write_all
 from chatbot.editor.step_codecs import codecs_of
 from chatbot.engine.issues import FlowError, Issue
 from chatbot.engine.matching import normalise
@@ -201,6 +201,7 @@ class StepForm:
 
         Raises FlowError or EditRefused; what is wrong is then said at the fields.
         """
+        self._refuse_repeated_names()
         try:
             changed = operations.replace(draft, self.node_id, self.node())
             changed = self._with_new_steps(changed)
@@ -215,6 +216,17 @@ class StepForm:
             else:
                 self.errors.append(refusal.message)
             raise
+
+    def _refuse_repeated_names(self) -> None:
+        """One of two rows with the same name would be lost: said at the later one."""
+        for name, codec in self._codecs.items():
+            for key, inner in codec.repeated(self.raw, name) if isinstance(codec, PairsOf) else ():
+                told = _("“%(key)s” is there twice.") % {"key": inner}
+                place = self._at(f"{name}.{key}.name")
+                place.errors.append(told if inner else _("This must be filled in."))
+        if self.has_errors:
+            self.__dict__.pop("elements", None)
+            raise EditRefused(_("Two rows have the same name."), code="repeated_name")
 
     def _with_new_steps(self, document: Json) -> Json:
         exits = self._exit_names(document["nodes"][self.node_id])

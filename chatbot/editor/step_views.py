@@ -30,7 +30,7 @@ from chatbot.editor.known import Known, drawn, kind_cards, kind_label
 from chatbot.editor.operations import CutOff, EditRefused, Json
 from chatbot.editor.step_forms import StepForm, differences
 from chatbot.engine.nodes import FlowDocument, FlowError, parse_flow
-from chatbot.findings import Finding, check_document
+from chatbot.findings import Finding, check_document, why_unreadable
 from chatbot.flow_map import exit_label
 from chatbot.flows_service import DraftConflict, NothingToUndo
 from chatbot.models import Flow
@@ -153,7 +153,8 @@ def _desk(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             with transaction.atomic():
                 return view(Desk.of(request, flow_id), **more)
         except FlowError as error:
-            messages.error(request, _("The draft cannot be read: %(why)s") % {"why": error})
+            about = {"why": why_unreadable(error)}
+            messages.error(request, _("The draft cannot be read: %(why)s") % about)
         url = reverse("admin:chatbot_flow_change", args=[flow_id])
         return _elsewhere(request, url)
 

@@ -21,6 +21,8 @@ from chatbot.engine.matching import (
 from chatbot.engine.texts import Field
 from chatbot.engine.whole import audible
 
+_COMPARED = 4_000_000  # pairs of words in all menus of a flow: half a minute
+
 
 def check_menu(desk: Desk, ground: Ground) -> Iterator[Finding]:
     if not isinstance(desk.node, Menu):
@@ -30,7 +32,7 @@ def check_menu(desk: Desk, ground: Ground) -> Iterator[Finding]:
         if not option.label.strip():
             yield desk.finding("empty_option", "error", option=option.id)
     yield from _same(desk, menu)
-    yield from _overlapping(desk, menu)
+    yield from _overlapping(desk, menu, ground)
     yield from _words(desk, menu, ground)
     if menu.presentation != "text":
         shown: dict[str, Finding] = {}
@@ -49,7 +51,11 @@ def _same(desk: Desk, menu: Menu) -> Iterator[Finding]:
             yield desk.finding("duplicate_labels", severity, label=phrase)
 
 
-def _overlapping(desk: Desk, menu: Menu) -> Iterator[Finding]:
+def _overlapping(desk: Desk, menu: Menu, ground: Ground) -> Iterator[Finding]:
+    """Each word is held against each: not where a flow has so many that nobody could wait."""
+    words = sum(len(phrase.split()) for one in menu.candidates for phrase in one.phrases)
+    if words**2 * len(ground.places) > _COMPARED:
+        return
     labels = {option.id: option.label for option in menu.options}
     for said, option, other in overlaps(menu.options):
         about = {"said": said, "label": labels[option], "other": labels[other]}

@@ -16,7 +16,7 @@ other effects, each compared by the keys it names.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,6 +39,8 @@ from chatbot.engine.nodes import FlowDocument
 from chatbot.engine.replay import REDACTED
 from chatbot.engine.state import Context, Outcome, State, Trace
 from chatbot.engine.step import step
+
+MOST_TURNS = 200
 
 _BEGIN = "2026-11-12T10:00:00-03:00"  # a Thursday morning
 _MINUTE = 60
@@ -80,12 +82,24 @@ class Played:
 def play(flow: FlowDocument, conversation: Mapping[str, Any]) -> Played:
     """Hold the conversation with the flow; stops at the first turn that goes otherwise."""
     outcomes: list[Outcome] = []
+    mismatch = _first_mismatch(flow, conversation, outcomes.append)
+    return Played(mismatch, tuple(outcomes))
+
+
+def mismatch_of(flow: FlowDocument, conversation: Mapping[str, Any]) -> Mismatch | None:
+    """The same without keeping what came of each turn."""
+    return _first_mismatch(flow, conversation, lambda _outcome: None)
+
+
+def _first_mismatch(
+    flow: FlowDocument, conversation: Mapping[str, Any], keep: Callable[[Outcome], None]
+) -> Mismatch | None:
     for number, (turn, outcome) in enumerate(_turns(flow, conversation), 1):
-        outcomes.append(outcome)
+        keep(outcome)
         mismatch = _mismatch(number, turn, outcome)
         if mismatch:
-            return Played(mismatch, tuple(outcomes))
-    return Played(None, tuple(outcomes))
+            return mismatch
+    return None
 
 
 def answered_anew(flow: FlowDocument, conversation: Mapping[str, Any]) -> dict[str, Any]:

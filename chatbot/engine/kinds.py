@@ -20,6 +20,11 @@ FACT_NAMES = frozenset(
 )
 
 Awaiting = Literal["", "customer", "handler", "http", "wait", "ticket"]
+# Far more than anybody draws, and little enough to hold one against the other.
+MOST_NODES = 1000
+MOST_WORDS = 100
+MOST_SYNONYMS = 100  # of an option, and words that skip a question
+
 AnswerType = Literal["text", "number", "email", "phone", "cpf", "cnpj", "date", "location", "file"]
 LeadStatus = Literal["", "new", "contacted", "qualified", "converted", "lost"]
 
@@ -34,6 +39,20 @@ def _free_name(name: str) -> str:
     if name in FACT_NAMES:
         raise ValueError("reserved name")
     return name
+
+
+def _storable(value: Any) -> Any:
+    """A value however deep, without what no database takes: NUL and half characters."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            _sayable(one).encode()
+        elif isinstance(one, dict):
+            waiting += [*one, *one.values()]
+        elif isinstance(one, list | tuple):
+            waiting += one
+    return value
 
 
 Text = Annotated[str, Field(max_length=4096), AfterValidator(_sayable)]
@@ -147,7 +166,8 @@ class Ask(Passing):
     minimum: FiniteFloat | None = None
     maximum: FiniteFloat | None = None
     when: Literal["", "past", "future"] = ""  # of a date; today is both
-    skip_words: tuple[Line, ...] = ()  # "pular": go on and leave the variable as it is
+    # "pular": go on and leave the variable as it is
+    skip_words: Annotated[tuple[Line, ...], Field(max_length=MOST_SYNONYMS)] = ()
 
     def exits(self) -> tuple[Exit, ...]:
         return Exit("next", self.next), Exit("on_fail", self.on_fail, optional=True)
@@ -163,7 +183,7 @@ class Option(Document):
     id: OptionId
     label: Line
     description: Line = ""
-    synonyms: tuple[Line, ...] = ()
+    synonyms: Annotated[tuple[Line, ...], Field(max_length=MOST_SYNONYMS)] = ()
     next: Target = ""
 
 
@@ -274,7 +294,7 @@ class Call(Node):
 
     kind: Literal["call"] = "call"
     handler: Line
-    args: dict[Line, Any] = Field(default_factory=dict)
+    args: dict[Line, Annotated[Any, AfterValidator(_storable)]] = Field(default_factory=dict)
     routes: dict[Line, Target] = Field(default_factory=dict)
 
     def exits(self) -> tuple[Exit, ...]:

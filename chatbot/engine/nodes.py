@@ -14,6 +14,8 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from chatbot.engine.issues import FlowError, Issue, issue_of
 from chatbot.engine.kinds import (
+    MOST_NODES,
+    MOST_WORDS,
     AnswerType,
     AnyNode,
     Document,
@@ -67,8 +69,8 @@ class FlowDocument(Document):
     slug: Slug
     name: Line
     start: Target = ""
-    nodes: dict[Slug, AnyNode] = Field(default_factory=dict)
-    words: tuple[Word, ...] = ()
+    nodes: dict[Slug, AnyNode] = Field(default_factory=dict, max_length=MOST_NODES)
+    words: Annotated[tuple[Word, ...], Field(max_length=MOST_WORDS)] = ()
     variables: dict[Name, Variable] = Field(default_factory=dict)
     idle: Idle = Idle()
     only_text_answer: Text = "Por aqui eu só consigo ler mensagens de texto. Pode escrever?"

@@ -33,6 +33,7 @@ from chatbot.turn import Turn
 from chatbot.wake import wake_workers
 from sessions_app.models import EndReason, Session, SessionQuerySet
 from sessions_app.services import lock_session
+from users.digits import whole
 from users.errors import DomainError
 from users.models import User
 
@@ -119,12 +120,13 @@ def read_choices(given: Any, document: FlowDocument) -> Choices:
         raise MovesRefused(_("The choices for the conversations under way cannot be read."))
     found: dict[int, dict[str, Choice]] = {}
     for version, places in given.items():
-        if not str(version).isdigit() or not isinstance(places, Mapping):
+        key = whole(str(version))
+        if key is None or not isinstance(places, Mapping):
             raise MovesRefused(_("The choices for the conversations under way cannot be read."))
         chosen = {place: _read(place, one, document) for place, one in places.items()}
         moving = {place: one for place, one in chosen.items() if one.do != "stay"}
         if moving:
-            found[int(version)] = moving
+            found[key] = moving
     return found
 
 

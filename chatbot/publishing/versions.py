@@ -102,8 +102,7 @@ class Versions:
     @cached_property
     def before(self) -> str:
         """What is compared with `after`: as asked for, else what is on air, or what was."""
-        asked = self._asked.get(FROM, "")
-        if self._is_known(asked):
+        if asked := self._known(FROM):
             return asked
         older = [one for one in self.numbers if self.after == DRAFT or one < int(self.after)]
         on_air = self.on_air
@@ -113,13 +112,18 @@ class Versions:
 
     @cached_property
     def after(self) -> str:
-        asked = self._asked.get(TO, "")
-        if self._is_known(asked):
+        if asked := self._known(TO):
             return asked
         return DRAFT if self.has_draft or self.on_air is None else str(self.on_air)
 
-    def _is_known(self, key: str) -> bool:
-        return key == DRAFT or whole(key) in self.numbers
+    def _known(self, name: str) -> str:
+        """The key that an address gives under this name, as entries have it; "" when there is no
+        such entry."""
+        asked = self._asked.get(name, "")
+        number = whole(asked)
+        if number is not None:
+            return str(number) if number in self.numbers else ""
+        return DRAFT if asked == DRAFT else ""
 
     @property
     def before_label(self) -> str:

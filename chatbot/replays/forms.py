@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -69,7 +69,7 @@ class ReplayForm(forms.Form):
         sample = int(given["sample"]) if given["sample"] else None
         return Wanted(
             since=_midnight(given["since"]),
-            until=_midnight(given["until"] + timedelta(days=1)),
+            until=_midnight(min(given["until"], date.max - timedelta(days=1)) + timedelta(days=1)),
             versions=(int(chosen),) if chosen else (),
             sample=min(sample, LARGEST_SAMPLE) if sample else None,
         )

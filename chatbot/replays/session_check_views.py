@@ -18,6 +18,7 @@ from chatbot.replays import session_checks, states
 from chatbot.replays.states import UNDER_WAY
 from chatbot.replays.views import CHIPS
 from chatbot.requests import StaffRequest
+from users.console import background
 from users.permissions import person
 
 SHOWN = 30
@@ -40,6 +41,7 @@ def index(request: StaffRequest) -> HttpResponse:
     return TemplateResponse(request, "chatbot/replays/session_checks.html", context)
 
 
+@background
 @require_GET
 def state(request: StaffRequest) -> HttpResponse:
     """The part of the page that moves."""

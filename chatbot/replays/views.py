@@ -28,6 +28,7 @@ from chatbot.replays.forms import ReplayForm
 from chatbot.replays.jobs import ReplayRefused
 from chatbot.replays.states import UNDER_WAY
 from chatbot.requests import StaffRequest
+from users.console import background
 from users.masking import MASK
 from users.permissions import person
 
@@ -168,6 +169,7 @@ def page(request: StaffRequest, flow_id: int, replay_id: int) -> HttpResponse:
     return TemplateResponse(request, "chatbot/replays/page.html", context)
 
 
+@background
 @require_GET
 def state(request: StaffRequest, flow_id: int, replay_id: int) -> HttpResponse:
     """The part of the page that moves."""

@@ -12,11 +12,11 @@ from chatbot.models import Direction, MessageLog, SimulatedPerson
 from chatbot.simulation import passing, people
 from chatbot.simulation.phones import phone_of
 from leads.services import update_lead
+from users.digits import whole
 
 PLACE = {"latitude": "-8.05428", "longitude": "-34.8813", "place": "Recife"}
 FRIEND = "Rita Nunes"  # whose card is shared
 MEDIA = ("image", "audio", "voice", "video", "document", "sticker")
-OTHERS = ("location", "contact", "own_phone")
 FILENAMES = {"document": "comprovante.pdf"}
 
 
@@ -65,9 +65,8 @@ def sent(person: SimulatedPerson, what: str) -> dict[str, str]:
 def tapped(person: SimulatedPerson, message_id: str, option_id: str) -> dict[str, str]:
     """The form of a tap on an option that this person was offered, however long ago; empty when
     they were not."""
-    if not message_id.isdigit():
-        return {}
-    row = _outbound(person).filter(pk=int(message_id)).first()
+    key = whole(message_id)
+    row = _outbound(person).filter(pk=key).first() if key is not None else None
     return _tap(row, option_id) if row is not None else {}
 
 

@@ -13,12 +13,13 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chatbot.documents import document_of
-from chatbot.engine.nodes import FlowDocument, FlowError, parse_flow
-from chatbot.flows_service import with_subflows
+from chatbot.engine.nodes import FlowDocument, FlowError
+from chatbot.findings import why_unreadable
 from chatbot.models import Flow, FlowVersion, GoldenConversation
 from chatbot.requests import StaffRequest
 from chatbot.simulation import goldens
 from chatbot.simulation.scene import choices_of
+from users.digits import whole
 from users.errors import DomainError
 
 
@@ -31,7 +32,7 @@ def page(request: StaffRequest, flow_id: int) -> HttpResponse:
         document = _document(flow, version)
         held = goldens.hold(goldens.goldens_of(flow), document)
     except FlowError as error:
-        messages.error(request, str(error))
+        messages.error(request, why_unreadable(error))
         held = []
     context = {
         "flow": flow,
@@ -63,21 +64,24 @@ def accept(request: StaffRequest, flow_id: int, golden_id: int) -> HttpResponse:
     """Ask, then take what the draft says now for what must be said."""
     golden = _golden(request, flow_id, golden_id)
     try:
-        document = _document(golden.flow, None)
-        changes = goldens.differences(golden, document)
         if request.method == "POST":
-            goldens.accept(golden, document)
-    except (FlowError, DomainError) as refusal:
-        messages.error(request, str(refusal))
+            goldens.accept(golden, seen=request.POST.get("seen", ""))
+            messages.success(request, _("“%(name)s” has the new answers.") % {"name": golden.name})
+            return redirect("flow_goldens", flow_id)
+        document = goldens.draft_of(golden.flow)
+        changes = goldens.differences(golden, document)
+    except FlowError as error:
+        messages.error(request, why_unreadable(error))
         return redirect("flow_goldens", flow_id)
-    if request.method == "POST":
-        messages.success(request, _("“%(name)s” has the new answers.") % {"name": golden.name})
+    except DomainError as refusal:
+        messages.error(request, str(refusal))
         return redirect("flow_goldens", flow_id)
     context = {
         "flow": golden.flow,
         "golden": golden,
         "title": _("Take the new answers?"),
         "changes": changes,
+        "seen": goldens.fingerprint(golden, document),
     }
     return _answer(request, "chatbot/golden_accept.html", context)
 
@@ -114,10 +118,11 @@ def _golden(request: StaffRequest, flow_id: int, golden_id: int) -> GoldenConver
 
 def _version(flow: Flow, asked: str) -> FlowVersion | None:
     """None: the draft."""
-    return get_object_or_404(flow.versions, pk=int(asked)) if asked.isdigit() else None
+    key = whole(asked)
+    return get_object_or_404(flow.versions, pk=key) if key is not None else None
 
 
 def _document(flow: Flow, version: FlowVersion | None) -> FlowDocument:
     if version is not None:
         return document_of(version.pk)
-    return with_subflows(parse_flow(flow.draft))
+    return goldens.draft_of(flow)

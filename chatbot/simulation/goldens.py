@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +13,18 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from chatbot import flows_service
 from chatbot.documents import document_of
-from chatbot.engine.golden import Mismatch, Unrecordable, answered_anew, play, recorded
-from chatbot.engine.nodes import FlowDocument
+from chatbot.engine.golden import (
+    MOST_TURNS,
+    Mismatch,
+    Unrecordable,
+    answered_anew,
+    mismatch_of,
+    recorded,
+)
+from chatbot.engine.nodes import FlowDocument, parse_flow
+from chatbot.flows_service import with_subflows
 from chatbot.models import (
     Flow,
     FlowLog,
@@ -92,7 +103,11 @@ def keep(person: SimulatedPerson, flow: Flow, *, name: str, user: User) -> Golde
     if not name:
         raise CannotKeep(_("Give the conversation a name."))
     conversation, version_id = _conversation(person, flow)
-    if play(document_of(version_id), conversation).mismatch is not None:
+    if len(conversation["turns"]) > MOST_TURNS:
+        raise CannotKeep(
+            _("This conversation has more than %(count)d turns.") % {"count": MOST_TURNS}
+        )
+    if mismatch_of(document_of(version_id), conversation) is not None:
         raise CannotKeep(_("This conversation does not go the same way when it is held again."))
     try:
         with transaction.atomic():
@@ -119,10 +134,22 @@ def hold(goldens: Iterable[GoldenConversation], document: FlowDocument) -> list[
     return [_hold(golden, document) for golden in goldens]
 
 
+def draft_of(flow: Flow) -> FlowDocument:
+    """As it would be published. Raises FlowError."""
+    return with_subflows(parse_flow(flow.draft))
+
+
 @transaction.atomic
-def accept(golden: GoldenConversation, document: FlowDocument) -> GoldenConversation:
-    """From now on what the document says is what must be said."""
+def accept(golden: GoldenConversation, *, seen: str) -> GoldenConversation:
+    """From now on what the draft says is what must be said. `seen` is the `fingerprint` of what was
+    looked at: refused when the draft, a sub-flow of it or the conversation is another one now."""
+    flow = flows_service.lock(golden.flow)
     row = GoldenConversation.objects.select_for_update().get(pk=golden.pk)
+    document = draft_of(flow)
+    if seen != fingerprint(row, document):
+        raise CannotKeep(
+            _("What would be kept has changed while you looked at it. Look at it again.")
+        )
     row.conversation = _anew(row, document)
     row.save(update_fields=["conversation"])
     return row
@@ -135,11 +162,12 @@ def rename(golden: GoldenConversation, name: str) -> GoldenConversation:
         raise CannotKeep(_("Give the conversation a name."))
     try:
         with transaction.atomic():
-            golden.name, golden.conversation = name, {**golden.conversation, "name": name}
-            golden.save(update_fields=["name", "conversation"])
+            row = GoldenConversation.objects.select_for_update().get(pk=golden.pk)
+            row.name, row.conversation = name, {**row.conversation, "name": name}
+            row.save(update_fields=["name", "conversation"])
     except IntegrityError:
         raise CannotKeep(_("There is already a test conversation with this name.")) from None
-    return golden
+    return row
 
 
 def set_active(golden: GoldenConversation, *, is_active: bool) -> GoldenConversation:
@@ -151,6 +179,12 @@ def set_active(golden: GoldenConversation, *, is_active: bool) -> GoldenConversa
 
 def turns_of(golden: GoldenConversation) -> int:
     return len(golden.conversation.get("turns", ()))
+
+
+def fingerprint(golden: GoldenConversation, document: FlowDocument) -> str:
+    """What somebody looked at before accepting: the conversation, and what is said now."""
+    looked_at = json.dumps([golden.conversation, document.as_dict()], sort_keys=True)
+    return hashlib.sha256(looked_at.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -207,7 +241,7 @@ def _anew(golden: GoldenConversation, document: FlowDocument) -> dict[str, Any]:
 
 def _hold(golden: GoldenConversation, document: FlowDocument) -> Held:
     try:
-        return Held(golden, play(document, golden.conversation).mismatch)
+        return Held(golden, mismatch_of(document, golden.conversation))
     except DAMAGES:
         return Held(golden, None, str(DAMAGED))
 

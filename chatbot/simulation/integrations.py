@@ -15,6 +15,7 @@ from chatbot.engine.numbers import parse_number
 from chatbot.flow_words import in_words, sensitive_names, variable_of
 from chatbot.handlers import registry
 from chatbot.http_request import ERROR, OK
+from chatbot.labels import EXIT_LABELS
 from chatbot.models import SimulatedPerson
 from chatbot.simulation.recorded import Result, last_real
 from chatbot.simulation.staging import ASK, GIVE, RECORDED, RUN, does
@@ -60,8 +61,12 @@ class Integration:
             ASK: _("asks you"),
             RUN: _("really done"),
             RECORDED: _("last real result"),
-            GIVE: _("gives “%(route)s”") % {"route": self.route},
+            GIVE: _("gives “%(route)s”") % {"route": _route_in_words(self.route)},
         }[self.how]
+
+    @property
+    def route_choices(self) -> list[tuple[str, str]]:
+        return [(route, _route_in_words(route)) for route in self.routes]
 
 
 def integrations_of(
@@ -153,7 +158,12 @@ def _shown(result: Result, document: FlowDocument) -> str:
         f"{name} = {MASK if name in hidden else in_words(value)}"
         for name, value in result.values.items()
     )
-    return ", ".join([result.route, *values])
+    return ", ".join([_route_in_words(result.route), *values])
+
+
+def _route_in_words(route: str) -> str:
+    """`ok` and `error` in words; what an integration calls its other routes stays."""
+    return str(EXIT_LABELS.get(route, route))
 
 
 def _typed(text: str, kind: str) -> Any:

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from chatbot.documents import document_of
 from chatbot.engine.nodes import FlowDocument, FlowError
+from chatbot.findings import why_unreadable
 from chatbot.models import Flow, FlowVersion, SimulatedPerson
 from chatbot.requests import StaffRequest
 from chatbot.simulation import (
@@ -32,6 +33,8 @@ from chatbot.simulation.integrations import Integration, result_from
 from chatbot.simulation.panel import Panel, panel_for
 from chatbot.simulation.people import SimulatorBusy
 from chatbot.simulation.staging import ASK, GIVE, RECORDED, RUN
+from users.console import background
+from users.digits import whole
 from users.errors import DomainError
 from users.models import Calendar
 
@@ -60,6 +63,7 @@ def page(request: StaffRequest, flow_id: int | None = None) -> HttpResponse:
     return TemplateResponse(request, "chatbot/simulator.html", context)
 
 
+@background
 @require_GET
 def state(request: StaffRequest, flow_id: int | None = None) -> HttpResponse:
     """What has changed since the page last looked: an answer of the team, a wait that is over. What
@@ -101,7 +105,7 @@ def try_finding(request: StaffRequest, flow_id: int) -> HttpResponse:
         finding = witnesses.finding_of(document, asked.get("finding", ""))
         witnesses.show(request.user, flow, version, document, finding)
     except FlowError as error:
-        messages.error(request, str(error))
+        messages.error(request, why_unreadable(error))
     except DomainError as refusal:
         messages.error(request, str(refusal))
     return redirect("flow_simulator", flow.pk)
@@ -120,7 +124,9 @@ def _doing(action: Action) -> Callable[..., HttpResponse]:
         trouble = ""
         try:
             action(panel_for(request, flow, back=back), request)
-        except (DomainError, FlowError) as refusal:
+        except FlowError as error:
+            trouble = why_unreadable(error)
+        except DomainError as refusal:
             trouble = str(refusal)
         panel = panel_for(request, flow, back=back, trouble=trouble)
         if request.htmx:
@@ -263,9 +269,10 @@ def _somebody(panel: Panel) -> SimulatedPerson:
 
 def _version(flow: Flow, asked: str) -> FlowVersion:
     """The draft, or a version of the flow by its id."""
-    if not asked.isdigit():
+    key = whole(asked)
+    if key is None:
         return people.draft_version(flow)
-    return get_object_or_404(flow.versions, pk=int(asked))
+    return get_object_or_404(flow.versions, pk=key)
 
 
 def _needed_version(person: SimulatedPerson) -> int:

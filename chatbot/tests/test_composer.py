@@ -2,6 +2,7 @@
 and what a poll costs."""
 
 import json
+import re
 from datetime import timedelta
 from uuid import uuid4
 
@@ -19,7 +20,8 @@ from chatbot.models import Author, MessageLog, MessageStatus
 from chatbot.tests import recipes
 from sessions_app.models import EndReason, Owner, Session
 from tickets import services as tickets
-from tickets.models import CannedResponse, Draft, DraftKind, InternalNote
+from tickets.models import CannedResponse, Draft, DraftKind, InternalNote, TicketStatus
+from users.errors import DomainError
 from users.models import User
 
 pytestmark = pytest.mark.django_db
@@ -180,7 +182,76 @@ def test_a_file_that_the_channel_does_not_take_says_so(bia, session):
     assert 'data-refusal="file_empty"' in answer.content.decode()
 
 
+# --- Another ticket than the page's --------------------------------------------------------------
+
+
+@pytest.fixture
+def earlier(session):
+    """A ticket of Bia's that is resolved, in a conversation that goes on without her."""
+    about = {"assignee": recipes.bia(), "department": recipes.department("vendas")}
+    past = {"status": TicketStatus.RESOLVED, "resolved_at": timezone.now(), **about}
+    return recipes.ticket(session=session, **past)
+
+
+def test_a_ticket_in_another_queue_is_not_taken_from_an_earlier_ones_page(client, session, earlier):
+    waits = recipes.ticket(session=session, department=recipes.department("suporte"))
+    client.force_login(recipes.bia())
+    answer = say(client, session, ticket=earlier.pk)
+    assert answer.status_code == 409
+    assert 'data-refusal="in_other_queue"' in answer.content.decode()
+    waits.refresh_from_db()
+    assert waits.assignee is None
+    assert not MessageLog.objects.exists()
+
+
+def test_a_reply_forgets_the_draft_of_the_page_that_it_is_sent_from(client, session, earlier):
+    Session.objects.update(owner=Owner.BOT)
+    client.force_login(recipes.bia())
+    Draft.objects.create(ticket=earlier, user=recipes.bia(), kind="reply", text="Bom dia.")
+    page = client.get(reverse("admin:tickets_ticket_change", args=[earlier.pk])).content.decode()
+    assert re.search(rf'name="ticket"\s+value="{earlier.pk}"\s+form="reply-{session.pk}"', page)
+    assert say(client, session, ticket=earlier.pk).status_code == 200
+    assert not Draft.objects.exists()
+
+
+def test_a_refused_reply_is_kept_in_the_ticket_of_its_page(client, session, earlier):
+    recipes.ticket(session=session, department=recipes.department("suporte"))
+    client.force_login(recipes.bia())
+    client.post(url("reply", session), {"text": "Ainda aí?", "ticket": earlier.pk})
+    kept = Draft.objects.get()
+    assert (kept.ticket, kept.kind, kept.text) == (earlier, DraftKind.REPLY, "Ainda aí?")
+
+
+def test_a_refused_reply_is_not_kept_in_a_ticket_that_one_does_not_see(client, session, earlier):
+    waits = recipes.ticket(session=session, department=recipes.department("suporte"))
+    client.force_login(recipes.bia())
+    client.post(url("reply", session), {"text": "Ainda aí?", "ticket": waits.pk})
+    assert not Draft.objects.exists()
+
+
+def test_a_refused_note_is_kept_as_a_note(bia, session, ticket, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise DomainError("Não agora.")
+
+    monkeypatch.setattr("chatbot.composer.write_note", refuse)
+    bia.post(url("note", session), {"text": "Só para nós", "ticket": ticket.pk})
+    kept = Draft.objects.get()
+    assert (kept.kind, kept.text) == (DraftKind.NOTE, "Só para nós")
+
+
 # --- A message that failed ---------------------------------------------------------------------
+
+
+def test_a_failed_message_in_a_colleagues_ticket_is_not_ones_own_to_send(bia, session, ticket):
+    ticket.department.shares_tickets = True
+    ticket.department.save()
+    tickets.claim(ticket, user=a_colleague())
+    failed = {"status": MessageStatus.FAILED, "author": Author.ATTENDANT}
+    row = recipes.outbound(session, error_code="131016", **failed)
+    answer = bia.post(url("send_again", session, row.pk), headers=HTMX)
+    assert answer.status_code == 409
+    assert "Dora" in answer.content.decode()
+    assert MessageLog.objects.get() == row
 
 
 def test_a_failed_message_that_was_set_aside_asks_nobody_any_more(bia, session):
@@ -312,6 +383,16 @@ def test_a_canned_response_comes_with_its_variables_filled_in(bia, session, tick
     assert "111.444" not in page
 
 
+def test_a_canned_response_fills_in_nothing_that_the_tickets_page_masks(bia, session, ticket):
+    ticket.variables = {"obs": "111.444.777-35", "doc": "111.444.777-35", "menu": "a"}
+    ticket.handoff = {"options": {"doc": "Pessoa", "menu": "Segunda via", "voto": "Ruim"},
+                      "sensitive": ["voto"]}  # fmt: skip
+    ticket.save()
+    canned("{{ obs }} {{ doc }} {{ voto }} {{ menu }}")
+    page = bia.get(url("canned", session)).content.decode()
+    assert 'data-text="{{ obs }} {{ doc }} {{ voto }} Segunda via"' in page
+
+
 def test_a_value_in_a_canned_response_is_never_looked_at_again(bia, session):
     session.lead.name = "{{protocolo}}<b>"
     session.lead.save()
@@ -359,6 +440,42 @@ def test_an_open_ticket_without_news_costs_two_statements(
         tickets.add_note(ticket, author=recipes.bia(), text=f"Nota {number}")
     tickets.claim(ticket, user=recipes.bia())
     poll = shown_by(bia.get(reverse("conversation", args=[session.pk])).content.decode())
+    with django_assert_num_queries(2 + AUTHENTICATION):
+        assert bia.get(poll).status_code == 204
+
+
+def whose_turn_it_is(ticket):
+    tickets.set_status(ticket, status=TicketStatus.WAITING_CUSTOMER, actor=recipes.bia())
+
+
+def a_line_goes_out(ticket):
+    lines = MessageLog.objects.filter(author=Author.SYSTEM)
+    lines.update(status=MessageStatus.SENT)
+    whose_turn_it_is(ticket)
+
+
+@pytest.mark.parametrize("happens", [whose_turn_it_is, a_line_goes_out])
+def test_what_is_not_drawn_is_read_once(bia, session, ticket, django_assert_num_queries, happens):
+    recipes.inbound(session)
+    recipes.outbound(session, author=Author.SYSTEM)
+    tickets.claim(ticket, user=recipes.bia())
+    poll = shown_by(bia.get(reverse("conversation", args=[session.pk])).content.decode())
+    happens(ticket)
+    answer = bia.get(poll)
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert "<li" not in page
+    assert page.count("hx-swap-oob") == 1
+    with django_assert_num_queries(2 + AUTHENTICATION):
+        assert bia.get(shown_by(page)).status_code == 204
+
+
+def test_a_line_between_the_bubbles_that_goes_out_is_no_news(
+    bia, session, ticket, django_assert_num_queries
+):
+    line = recipes.outbound(session, author=Author.SYSTEM)
+    poll = shown_by(bia.get(reverse("conversation", args=[session.pk])).content.decode())
+    MessageLog.objects.filter(pk=line.pk).update(status=MessageStatus.SENT)
     with django_assert_num_queries(2 + AUTHENTICATION):
         assert bia.get(poll).status_code == 204
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from chatbot import delivery
 from chatbot import statuses as statuses_module
 from chatbot.channels import http
-from chatbot.conversation import ReplyRefused, send_reply
+from chatbot.conversation import ReplyHeld, ReplyRefused, Seen, send_reply
 from chatbot.delivery import CannotSendAgain, deliver_pending, send_again, settle_unconfirmed
 from chatbot.models import Author, MessageLog, MessageStatus, MessageTemplate
 from chatbot.statuses import UNCONFIRMED
@@ -20,7 +20,9 @@ from chatbot.tests import stage
 from chatbot.tests.webhook import say, status, text
 from sessions_app.models import Channel, Owner, Session
 from tickets import services as tickets
-from users.tests.recipes import bia
+from tickets.errors import TicketConflict
+from tickets.models import Ticket, TicketStatus
+from users.tests.recipes import ana, bia
 
 pytestmark = pytest.mark.django_db
 
@@ -562,6 +564,41 @@ def test_a_persons_words_are_not_sent_again_once_the_bot_has_the_conversation(fa
     tickets.close_ticket(ticket, actor=bia(), then=tickets.Next.BOT)
     with pytest.raises(CannotSendAgain):
         send_again(failed_reply, user=bia())
+
+
+def test_what_a_colleague_has_is_not_sent_again_by_who_only_sees_it(failed_reply):
+    with pytest.raises(TicketConflict) as refusal:
+        send_again(failed_reply, user=ana())
+    assert refusal.value.holder == bia()
+    assert MessageLog.objects.outbound().get() == failed_reply
+    assert "sent_again_as" not in stage.fresh(failed_reply).payload
+
+
+def test_what_is_sent_again_from_the_queue_is_an_answer(failed_reply):
+    tickets.release(tickets.open_ticket_of(Session.objects.get()), actor=bia())
+    Ticket.objects.update(first_response_at=None)
+    send_again(failed_reply, user=bia())
+    ticket, session = Ticket.objects.get(), Session.objects.get()
+    assert (ticket.assignee, ticket.status) == (bia(), TicketStatus.WAITING_CUSTOMER)
+    assert ticket.first_response_at is not None
+    assert (session.owner, session.last_message_preview) == (Owner.ATTENDANT, "Bia")
+
+
+def test_what_a_colleague_has_answered_meanwhile_is_read_first(failed_reply):
+    session, seen = Session.objects.get(), Seen(failed_reply.pk, bia().pk)
+    tickets.release(tickets.open_ticket_of(session), actor=bia())
+    send_reply(session, user=ana(), text="Já vi isso.")
+    tickets.release(tickets.open_ticket_of(session), actor=ana())
+    with pytest.raises(ReplyHeld):
+        send_again(failed_reply, user=bia(), seen=seen)
+    assert Ticket.objects.get().assignee is None
+
+
+def test_what_may_not_be_said_any_more_is_not_sent_again(failed_reply):
+    Session.objects.update(window_expires_at=timezone.now())
+    with pytest.raises(CannotSendAgain) as refusal:
+        send_again(failed_reply, user=bia())
+    assert refusal.value.code == "window_closed"
 
 
 def test_the_same_click_twice_is_one_reply(davi, graph_api):

@@ -29,6 +29,7 @@ from chatbot.tests.webhook import post, post_file, say, status, text, whatsapp_c
 from chatbot.worker import periodic
 from leads.models import Lead
 from sessions_app.models import Channel, EndReason, Owner
+from tickets.errors import TicketConflict
 from tickets.models import Ticket
 
 pytestmark = pytest.mark.django_db
@@ -111,7 +112,7 @@ def closed(channel, **fields):
 
 def send(session, **more):
     values = {"name": "retorno", "language": "pt_BR", "values": {"1": "Davi"}, **more}
-    return send_template(session, user=recipes.ana(), **values)
+    return send_template(session, **{"user": recipes.ana(), **values})
 
 
 # --- The list
@@ -454,6 +455,19 @@ def test_in_a_conversation_that_has_ended_it_begins_a_new_one(channel):
     session = first.session
     assert (session.pk != ended.pk, session.owner) == (True, Owner.ATTENDANT)
     assert Ticket.objects.get(session=session).assignee == recipes.ana()
+
+
+def test_a_conversation_that_waits_in_another_queue_by_now_is_left_there(channel):
+    template(channel)
+    ended = closed(channel, ended_at=timezone.now(), end_reason=EndReason.RESOLVED)
+    place = {"lead": ended.lead, "channel": channel, "identity": ended.identity}
+    waits = recipes.session(owner=Owner.QUEUE, **place)
+    recipes.ticket(session=waits, department=recipes.department("suporte"))
+    with pytest.raises(TicketConflict) as refusal:
+        send(ended, user=recipes.bia())
+    assert refusal.value.code == "in_other_queue"
+    assert Ticket.objects.get().assignee is None
+    assert not MessageLog.objects.exists()
 
 
 @pytest.mark.parametrize(

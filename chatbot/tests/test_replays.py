@@ -327,6 +327,12 @@ def test_a_period_that_ends_before_it_begins_is_refused_in_words(shop, admin_cli
     assert "termina antes de começar" in answer.content.decode()
 
 
+def test_a_period_may_last_as_long_as_days_do(shop, admin_client):
+    url = reverse("flow_replays", args=[shop_flow().pk])
+    form = {"document": "draft", "since": "2026-11-02", "until": "9999-12-31", "versions": ""}
+    assert admin_client.post(url, form).status_code in {200, 302}
+
+
 def test_the_page_costs_the_same_with_many_differences(
     shop, admin_client, django_assert_max_num_queries
 ):

@@ -127,6 +127,7 @@ def test_a_step_in_the_middle_of_a_flow_goes_on_where_it_was(client, shop, monke
 
 
 def test_after_a_persons_answer_the_step_is_superseded(failed_step):
+    bia().departments.add(Ticket.objects.get().department)
     send_reply(Session.objects.get(), user=bia(), text="Pois não?", at=timezone.now())
     before = world()
     process_failed()

@@ -12,7 +12,15 @@ from django.utils import timezone
 from zeal import zeal_ignore
 
 from chatbot.documents import document_of
-from chatbot.models import FlowLog, FlowLogKind, FlowRun, MessageLog, MessageStatus
+from chatbot.models import (
+    FlowLog,
+    FlowLogKind,
+    FlowRun,
+    MessageLog,
+    MessageStatus,
+    Task,
+    TaskKind,
+)
 from chatbot.session_actions import ends_at
 from chatbot.session_page import SessionPage
 from chatbot.session_page_lanes import Mark, read_lanes
@@ -514,3 +522,42 @@ def test_a_department_that_is_none_is_not_found(client, session):
     client.force_login(ana())
     answer = client.post(url("session_hand_over", session), {"department": "999999"})
     assert (answer.status_code, Ticket.objects.count()) == (404, 0)
+
+
+def test_what_a_request_was_filled_with_is_masked_in_the_log_and_in_the_task(client):
+    call = {
+        "kind": "http",
+        "method": "POST",
+        "url": "https://erp.example/{{ cpf }}/faturas?doc={{ cpf }}",
+        "headers": {"X-Doc": "doc {{ cpf }}"},
+        "body": '{"cpf": "{{ cpf }}"}',
+        "ok": "gente",
+        "error": "gente",
+    }
+    nodes = {
+        "inicio": {"kind": "start", "next": "cpf"},
+        "cpf": {"kind": "ask", "text": "CPF?", "answer": "cpf", "save_as": "cpf", "next": "erp"},
+        "erp": call,
+        "gente": {"kind": "handoff", "text": "Já vem gente."},
+    }
+    stage.open_shop()
+    stage.put_on_air(nodes, variables={"cpf": {"type": "cpf", "sensitive": True}})
+    session = session_stage.began("Oi", CPF)
+    keep(session, bia())
+    logs = api(bia()).get(f"/api/v1/flow-logs?session={session.pk}")
+    (sent,) = (
+        effect
+        for row in logs.json()["results"]
+        for effect in row["effects"]
+        if effect["kind"] == "call_http"
+    )
+    assert sent["url"] == f"https://erp.example/{MASK}/faturas?{MASK}"
+    assert (sent["headers"], sent["body"], sent["method"]) == (MASK, MASK, "POST")
+    task = Task.objects.get(kind=TaskKind.HTTP)
+    assert DIGITS in task.payload["body"]
+    client.force_login(ana())
+    page = client.get(reverse("admin:chatbot_task_change", args=[task.pk])).content.decode()
+    assert "erp.example" in page
+    for text in (logs.content.decode(), page):
+        assert DIGITS not in text
+        assert CPF not in text

@@ -13,7 +13,9 @@ from zeal import zeal_ignore
 from chatbot import delivery, tasks, worker
 from chatbot.documents import asks_for_tags, document_of
 from chatbot.facts import departments
+from chatbot.findings import SENTENCES
 from chatbot.flows_service import check
+from chatbot.labels import EXIT_LABELS
 from chatbot.models import (
     FlowLog,
     FlowVersion,
@@ -23,7 +25,7 @@ from chatbot.models import (
     Task,
     TaskStatus,
 )
-from chatbot.simulation import recorded, witnesses
+from chatbot.simulation import goldens, recorded, witnesses
 from chatbot.tests import recipes, trial
 from chatbot.verification import verify
 from leads.models import Lead
@@ -427,7 +429,9 @@ def test_the_last_real_result(asked):
         trace=[{"node": "pedido"}],
         message={"kind": "returned", "route": "ok", "values": {"situacao": "De verdade"}},
     )
-    assert "De verdade" in asked.page()
+    page = asked.page()
+    assert f"{EXIT_LABELS['ok']}, situacao = De verdade" in page
+    assert f">{EXIT_LABELS['error']}</option>" in page
     asked.do("choose", place="pedido", how="recorded")
     assert "De verdade, em" in asked.texts[-2] or "De verdade, em" in asked.texts[-1]
 
@@ -606,9 +610,17 @@ def test_what_goes_otherwise_is_shown_side_by_side_and_taken_after_asking(kept):
     for text in ("is-failing", "É fim de semana.", "Folga!"):
         assert text in page
     accept = reverse("flow_golden_accept", args=[kept.flow.pk, golden.pk])
-    assert "Folga!" in kept.client.get(accept).content.decode()
+    shown = kept.client.get(accept)
+    assert "Folga!" in shown.content.decode()
+    seen = {"seen": shown.context["seen"]}
     assert "is-failing" in goldens_page(kept)
-    kept.client.post(accept)
+    nodes["sabado"]["text"] = "Folga geral!"
+    kept.flow.draft = trial.document(nodes=nodes)
+    kept.flow.save()
+    refused = kept.client.post(accept, seen, follow=True).content.decode()
+    assert 'class="error"' in refused
+    assert "É fim de semana." in goldens_page(kept)
+    kept.client.post(accept, {"seen": kept.client.get(accept).context["seen"]})
     assert "is-failing" not in goldens_page(kept)
 
 
@@ -618,6 +630,9 @@ def test_test_conversations_are_renamed_switched_off_and_removed(kept):
     change = reverse("flow_golden_change", args=[kept.flow.pk, golden.pk])
     page = kept.client.post(change, {"name": "Outra"}, follow=True).content.decode()
     assert 'class="error"' in page
+    GoldenConversation.objects.filter(pk=golden.pk).update(conversation={"turns": []})
+    goldens.rename(golden, "Sábado")  # read before somebody took the new answers
+    assert GoldenConversation.objects.get(pk=golden.pk).conversation["turns"] == []
     kept.client.post(change, {"name": "Sábado"})
     kept.client.post(change, {"is_active": "0"})
     golden.refresh_from_db()
@@ -627,6 +642,20 @@ def test_test_conversations_are_renamed_switched_off_and_removed(kept):
     assert GoldenConversation.objects.count() == 2
     kept.client.post(delete)
     assert GoldenConversation.objects.get().name == "Outra"
+
+
+@pytest.mark.parametrize("number", ["²", "9" * 30])
+def test_a_number_that_is_none_shows_the_draft(kept, number):
+    assert "is-failing" not in goldens_page(kept, version=number)
+    kept.do("say", choice=f"{number}:sim")
+    kept.do("start_over", version=number)
+
+
+def test_a_draft_that_cannot_be_read_is_told_in_words(kept):
+    kept.flow.draft = {"schema": 1, "slug": "x"}
+    kept.flow.save()
+    missing = str(SENTENCES["missing_field"]) % {"field": "name"}
+    assert missing in goldens_page(kept)
 
 
 def test_nothing_said_cannot_be_kept_nor_a_name_twice(at):

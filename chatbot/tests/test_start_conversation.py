@@ -112,6 +112,32 @@ def test_outside_the_window_a_template_is_sent_and_no_text(client, channel, bia)
     assert Ticket.objects.get().assignee == bia
 
 
+def test_what_was_written_is_kept_where_only_a_template_may_go(client, channel, bia):
+    lead = person()
+    session = ended(lead, channel, ago=timedelta(hours=2))
+    client.force_login(bia)
+    assert client.get(url(lead)).context["way"].is_window_open
+    Session.objects.filter(pk=session.pk).update(window_expires_at=timezone.now())
+    answer = sends(client, url(lead), text="Olá, Davi")
+    assert error_in(answer)
+    assert "readonly>Olá, Davi</textarea>" in answer.content.decode()
+    assert not Ticket.objects.exists()
+
+
+@pytest.mark.parametrize("asked", ["off", "0", "x"])
+def test_a_channel_that_cannot_be_used_is_not_exchanged_for_another(client, channel, bia, asked):
+    lead = person()
+    ended(lead, channel, ago=timedelta(hours=2))
+    off = whatsapp_channel(
+        slug="outro", name="Outro", external_id=SECOND_NUMBER, is_default=False, is_active=False
+    )
+    client.force_login(bia)
+    answer = sends(client, url(lead), text="Olá", channel=off.pk if asked == "off" else asked)
+    assert error_in(answer)
+    assert answer.context["text"] == "Olá"
+    assert not MessageLog.objects.exists()
+
+
 def test_who_has_never_written_gets_a_template_and_no_text_after_it(client, channel, bia):
     """Without a window of theirs there is none: nobody may take "unknown" for "open"."""
     lead, chosen = person(), template(channel)

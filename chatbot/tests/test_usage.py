@@ -338,6 +338,7 @@ def test_attendants_see_nothing_of_it(shop, writes, client):
     [
         "since=ontem",
         "since=2026-11-20&until=2026-11-01",
+        "since=9999-01-01&until=9999-12-31",
         "since=2020-01-01&until=2026-11-20",
         "version=999",
         "version=x&other=y&split=z",

@@ -83,7 +83,7 @@ def _runs(version_id: int, user: User, since: date, until: date) -> QuerySet[Flo
         version=version_id,
         session__in=sessions,
         started_at__gte=_midnight(since),
-        started_at__lt=_midnight(until + timedelta(days=1)),
+        started_at__lt=_midnight(min(until, date.max - timedelta(days=1)) + timedelta(days=1)),
     )
     return runs.select_related("session__lead", "session__channel").order_by("-pk")
 

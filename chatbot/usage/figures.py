@@ -22,6 +22,7 @@ from chatbot.models import FlowCount
 from chatbot.usage.tally import (
     FINISHED,
     JUMPED,
+    MOVED,
     SILENT,
     STARTED,
     STOPPED,
@@ -78,9 +79,11 @@ class StepFigures:
 
 @dataclass(frozen=True)
 class Summary:
-    """How the conversations of a version went, as far as they are over."""
+    """How the conversations of a version went, as far as they are over. `moved`: those that began
+    in another version and came here when this one was published."""
 
     started: int
+    moved: int
     finished: int
     to_people: int
     silent: int
@@ -89,7 +92,8 @@ class Summary:
 
     @property
     def lines(self) -> list[tuple[str, int, str]]:
-        """(what, how many, percent of those that began) of each way in which they ended."""
+        """(what, how many, percent of those that began or were moved here) of each way in which
+        they ended."""
         counts = (
             (_("reached an end"), self.finished),
             (_("went to the team"), self.to_people),
@@ -99,7 +103,8 @@ class Summary:
         return [(what, count, self._percent(count)) for what, count in counts]
 
     def _percent(self, count: int) -> str:
-        return f"{round(100 * count / self.started)}%" if self.started else ""
+        came = self.started + self.moved
+        return f"{round(100 * count / came)}%" if came else ""
 
 
 class Figures:
@@ -141,6 +146,7 @@ class Figures:
                 to_people += count
         return Summary(
             started=of_exit[STARTED],
+            moved=of_exit[MOVED],
             finished=of_exit[FINISHED] - to_people,
             to_people=to_people,
             silent=of_exit[SILENT],
@@ -236,7 +242,7 @@ def _on_map(counts: Mapping[Exit, int]) -> MapCounts:
     for (node, exit_name, target), count in counts.items():
         if exit_name == SILENT:
             silent[node] += count
-        elif target and exit_name not in {STARTED, JUMPED}:
+        elif target and exit_name not in {STARTED, JUMPED, MOVED}:
             edges[node, target] += count
     arrived = _arrivals(counts)
     nodes = {place: NodeCount(n, silent[place]) for place, n in arrived.items()}

@@ -15,11 +15,11 @@ from chatbot.models import FlowLogKind
 
 STARTED = "(start)"
 JUMPED = "(jump)"
+MOVED = "(moved)"  # from another version, where it had begun
 UNKNOWN = "(not understood)"
 FINISHED = "(finished)"  # the flow reached an end of its own, a ticket included
 SILENT = "(idle)"  # the person did not answer any more
 STOPPED = "(stopped)"  # somebody else ended the conversation
-ENTRIES = {FlowLogKind.START: STARTED, FlowLogKind.JUMP: JUMPED}
 MOVES = (FlowLogKind.START, FlowLogKind.JUMP, FlowLogKind.STEP)
 
 # Upper ends, in seconds, of the stretches in which waiting times are counted.
@@ -55,6 +55,8 @@ def passings(rows: Iterable[Row], before: Row | None = None) -> Iterator[Passing
     for row in rows:
         if row["kind"] == FlowLogKind.STEP:
             yield from _of_step(row, before)
+        elif _is_moved(row) and (place := _place(row["state"])):
+            yield Passing(row["created_at"], "", MOVED, place)
         elif row["kind"] == FlowLogKind.END and (place := _place(row["state"])):
             is_idle = row["message"].get("kind") == "idle"
             yield Passing(row["created_at"], place, SILENT if is_idle else STOPPED)
@@ -97,8 +99,8 @@ def _of_step(row: Row, before: Row | None) -> Iterator[Passing]:
     trace, at = row["trace"], row["created_at"]
     if not trace:
         return
-    if before is not None and before["kind"] in ENTRIES:
-        yield Passing(at, "", ENTRIES[before["kind"]], trace[0]["node"])
+    if entry := _entry(before):
+        yield Passing(at, "", entry, trace[0]["node"])
     waited = _waited(row, before)
     for number, one in enumerate(trace):
         target = trace[number + 1]["node"] if number + 1 < len(trace) else ""
@@ -111,9 +113,26 @@ def _of_step(row: Row, before: Row | None) -> Iterator[Passing]:
             yield Passing(at, one["node"], FINISHED, "", seconds)
 
 
+def _entry(before: Row | None) -> str:
+    """How the conversation came to the passo where a step begins; "" when it was there already."""
+    if before is None or before["kind"] == FlowLogKind.STEP:
+        return ""
+    if _is_moved(before):
+        return "" if _place(before["state"]) else MOVED  # where it waits at once it is counted
+    return JUMPED if before["kind"] == FlowLogKind.JUMP else STARTED
+
+
+def _is_moved(row: Row) -> bool:
+    is_start: bool = row["kind"] == FlowLogKind.START
+    return is_start and row["message"].get("kind") == "moved"
+
+
 def _waited(row: Row, before: Row | None) -> float | None:
-    """Since the last move; what is answered in the same moment is not waited for."""
-    if before is None or before["state"].get("awaiting") not in {"customer", "http", "wait"}:
+    """Since the last move; what is answered in the same moment is not waited for. How long somebody
+    waited who was moved meanwhile, the run that was left knows alone."""
+    if before is None or _is_moved(before):
+        return None
+    if before["state"].get("awaiting") not in {"customer", "http", "wait"}:
         return None
     seconds: float = (row["created_at"] - before["created_at"]).total_seconds()
     return max(0.0, seconds)

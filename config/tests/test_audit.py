@@ -117,7 +117,8 @@ def test_leads_are_kept_with_the_document_masked(client, admin):
     url = f"/api/v1/leads/{lead.pk}/"
     change = {"name": "Davi Souza", "document": CPF, "status": "qualified"}
     client.patch(url, change, content_type="application/json")
-    entry = LogEntry.objects.filter(content_type__model="lead").order_by("id").last()
+    updates = LogEntry.objects.filter(content_type__model="lead", action=LogEntry.Action.UPDATE)
+    entry = updates.order_by("id").last()
     assert entry.changes["name"] == ["Davi", "Davi Souza"]
     assert entry.changes["status"][1] == "qualified"
     assert "529982247" not in str(list(LogEntry.objects.values_list("changes", flat=True)))
@@ -369,3 +370,47 @@ def test_taking_it_away_asks_who_is_there_and_then_gives_the_file(client):
     assert parse_qs(address.query) == {"format": ["csv"], "q": ["ana"]}
     assert client.get(url)["Content-Disposition"].endswith('.csv"')
     assert Lead.objects.count() == 0
+
+
+def test_days_without_a_day_beside_them_narrow_nothing(client, admin):
+    for day in ("9999-12-31", "0001-01-01"):
+        assert client.get(AUDIT, {"since": day, "until": day}).status_code == 200
+        assert not audit_trail.question_of({"until": day}).is_narrow
+
+
+def test_a_person_changes_attributes_and_the_audit_names_them(client, admin):
+    lead = recipes.lead()
+    url = f"/api/v1/leads/{lead.pk}"
+    given = {"attributes": {"plano": "ouro", "cpf da mãe": CPF}}
+    client.patch(url, given, content_type="application/json")
+    told = last("lead").additional_data
+    assert (told[audit.ACT], told["names"]) == (audit.ATTRIBUTES, "cpf da mãe, plano")
+    assert CPF not in str(LogEntry.objects.values())
+
+
+def test_what_the_program_named_is_said_in_the_readers_language(client, admin):
+    client.get(EXPORT)
+    assert last().additional_data["what"] == "audit"
+    lead = recipes.lead(document=CPF)
+    client.post(reverse("admin:leads_lead_reveal", args=[lead.pk]))
+    assert last("lead").additional_data["value"] == "CPF or CNPJ"
+    assert "CPF ou CNPJ" in shown(client)[0].details
+
+
+def test_hidden_values_that_the_api_gives_out_are_kept_once_an_answer(admin):
+    for name in ("Davi", "Lia"):
+        recipes.lead(name=name, document=CPF)
+    plain = recipes.lead(name="Rui")
+    reader, program = api(bia()), api(admin)
+    LogEntry.objects.all().delete()
+    reader.get("/api/v1/leads")
+    program.get(f"/api/v1/leads/{plain.pk}")
+    assert not LogEntry.objects.exists()
+
+    program.get("/api/v1/leads")
+    told = LogEntry.objects.get().additional_data
+    assert (told[audit.ACT], told["count"]) == (audit.EXPORTED, 2)
+    known = Lead.objects.get(name="Lia")
+    program.get(f"/api/v1/leads/{known.pk}")
+    assert last().object_id == known.pk
+    assert last().additional_data[audit.ACT] == audit.REVEALED

@@ -258,6 +258,12 @@ def test_the_file_has_the_figures_and_no_formula(client):
     assert len(text.splitlines()) > 25
 
 
+def test_the_file_is_in_the_language_of_the_person(client):
+    client.force_login(recipes.ana(language="en"))
+    answer = client.get(reverse("home_export"), {"period": "7"})
+    assert b"".join(answer.streaming_content).decode("utf-8-sig").startswith("Figure;")
+
+
 def test_every_chart_has_the_same_numbers_as_a_table(client, now):
     recipes.inbound(recipes.session(), created_at=now.replace(hour=0, minute=1))
     client.force_login(recipes.ana())

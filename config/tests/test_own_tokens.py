@@ -93,3 +93,9 @@ def test_the_list_costs_the_same_for_many(client, django_assert_max_num_queries)
     client.force_login(bia())
     with django_assert_max_num_queries(8):
         client.get(OWN)
+
+
+def test_a_token_that_never_ends_is_a_mistake(client):
+    client.force_login(bia())
+    assert "expires_on" in made(client, expires_on="9999-12-31").context["form"].errors
+    assert not ApiToken.objects.exists()

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.messages import get_messages
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
+from django.urls import resolve, reverse
 from django.utils import timezone
 
 from chatbot.tests import recipes
@@ -82,6 +82,18 @@ def test_a_rare_word_is_found_beyond_the_newest_messages(monkeypatch):
     recipes.inbound(session, "outra")
     (group,) = search(recipes.ana(), "rara", most=5)
     assert [one.row for one in group.results] == [old]
+
+
+def test_a_message_that_is_found_is_on_the_page_that_it_leads_to(client):
+    session = recipes.session()
+    old = recipes.inbound(session, "palavra rara")
+    for number in range(60):
+        recipes.inbound(session, f"depois {number}")
+    (group,) = search(recipes.ana(), "rara", most=5)
+    client.force_login(recipes.ana())
+    address, place = group.results[0].url.split("#")
+    assert place == f"message-{old.pk}"
+    assert f'id="{place}"' in client.get(address).content.decode()
 
 
 def test_a_search_shows_few_in_the_dialog_and_leads_to_the_lists(client):
@@ -344,6 +356,19 @@ def test_what_pages_ask_for_by_themselves_keeps_nobody_logged_in(client):
     assert client.session[ACTIVE_AT] == before
     bia.refresh_from_db()
     assert bia.last_active_at is None
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("conversation_messages", [1]),
+        ("conversation_attachment", [1]),
+        ("flow_replay_state", [1, 1]),
+        ("admin:chatbot_failedevent_job_state", [1]),
+    ],
+)
+def test_what_a_page_polls_is_no_sign_of_a_person(name, args):
+    assert resolve(reverse(name, args=args)).func.is_background
 
 
 def test_being_at_work_is_written_once_a_minute(client):

@@ -5,6 +5,7 @@ const DRAFT_AFTER = 900; // milliseconds without a key
 const ANSWER_WITHIN = 60_000;
 const UPLOAD_WITHIN = 300_000;
 const MINUTE = 60_000;
+const KINDS = ["reply", "note"];
 
 function freshId() {
   if (crypto.randomUUID) return crypto.randomUUID();
@@ -49,20 +50,55 @@ function bytes(size) {
 class Composer {
   constructor(section) {
     this.section = section;
-    this.session = section.dataset.composer;
-    this.words = section.querySelector("[data-words]").dataset;
     this.files = []; // chosen, not sent yet: {file, kind, error, row}
     this.quoted = null;
     this.queue = [];
     this.waiting = new Map(); // client id → what is on its way
+    this.done = new Set(); // client ids of what has left the outbox
     this.isBusy = false;
-    this.drafts = {}; // by kind: {timer, request}
+    this.drafts = { reply: {}, note: {} }; // {timer, request, isStored}
     this.restoreDrafts();
     this.restoreOutbox();
     this.dressBox();
   }
 
+  /** The page drew the conversation anew, perhaps as the next session of its ticket: what was typed
+      and what is on its way goes along. */
+  moveTo(section) {
+    const { kind } = this;
+    const typed = KINDS.map((one) => [one, this.typed(one)]);
+    if (section.dataset.composer !== this.session) {
+      this.quoted = null; // it stands in another thread now
+      for (const one of KINDS) store(this.draftKey(one), "");
+      this.keepOutbox([]);
+    }
+    this.section = section;
+    for (const [one, text] of typed) {
+      if (text !== undefined && text !== this.typed(one)) this.put(one, text);
+    }
+    for (const item of [...this.waiting.values()]) {
+      if (isInThread(item)) this.settle(item);
+      else this.outbox.append(item.row);
+    }
+    this.keepOutbox();
+    if (section.querySelector(`[data-panel="${kind}"]`)) this.select(kind, { focus: false });
+    this.dressBox();
+  }
+
+  isFor(section) {
+    const { composer, ticket } = section.dataset;
+    return composer === this.session || (ticket !== undefined && ticket === this.section.dataset.ticket);
+  }
+
   // --- Parts
+
+  get session() {
+    return this.section.dataset.composer;
+  }
+
+  get words() {
+    return this.section.querySelector("[data-words]").dataset;
+  }
 
   form(kind) {
     return this.section.querySelector(`form[data-compose="${kind}"]`);
@@ -70,6 +106,38 @@ class Composer {
 
   area(kind) {
     return this.form(kind)?.elements.text;
+  }
+
+  /** Where the text stays while no text is taken. */
+  get kept() {
+    return this.section.querySelector("[data-kept] textarea");
+  }
+
+  /** A note may not become a reply, and a file is no text. */
+  mayKeep(item) {
+    return Boolean(item.kind === "reply" && this.kept && !item.file);
+  }
+
+  /** Where the text stands: to be written on, or only kept. */
+  field(kind) {
+    return this.area(kind) ?? (kind === "reply" ? this.kept : null);
+  }
+
+  /** What stands in the box; undefined where nobody could have emptied it. */
+  typed(kind) {
+    return this.area(kind)?.value ?? (this.field(kind)?.value || undefined);
+  }
+
+  put(kind, text) {
+    const area = this.area(kind);
+    if (!area) {
+      if (kind === "reply") this.keepBeside(text);
+      return;
+    }
+    area.value = text;
+    store(this.draftKey(kind), text);
+    this.saveSoon(kind);
+    this.look(area);
   }
 
   get kind() {
@@ -144,6 +212,8 @@ class Composer {
       this.look(area);
     }
     this.keepOutbox();
+    const { isStored, request } = this.drafts[kind];
+    if (isStored || request) this.save(kind); // else it comes back beside what is on its way
     area.focus();
     this.pump();
   }
@@ -151,28 +221,41 @@ class Composer {
   async pump() {
     if (this.isBusy) return;
     this.isBusy = true;
-    while (this.queue.length) await this.deliver(this.queue.shift());
-    this.isBusy = false;
+    try {
+      while (this.queue.length) await this.deliver(this.queue.shift());
+    } finally {
+      this.isBusy = false;
+    }
   }
 
   async deliver(item) {
     const answer = await this.post(item);
-    if (!this.waiting.has(item.client)) {
-      // A poll was faster, and brought it: nothing is left to show.
-    } else if (!answer) {
-      this.fail(item, this.section.dataset.offline);
-    } else if (answer.type === "opaqueredirect" || answer.status === 403) {
-      this.fail(item, this.section.dataset.loggedOut);
-    } else if (answer.ok) {
-      this.settle(item);
-      this.swap(await answer.text());
-    } else if (answer.status < 500 || answer.status === 503) {
-      this.refuse(item, await answer.text());
-    } else {
-      this.fail(item, this.section.dataset.offline);
+    if (!this.waiting.has(item.client)) return; // a poll was faster, and brought it
+    try {
+      this.receive(item, answer);
+    } catch (error) {
+      if (this.waiting.has(item.client)) this.fail(item, this.section.dataset.offline);
+      reportError(error); // and the next one goes
     }
   }
 
+  receive(item, { type, status, html }) {
+    const { offline, loggedOut } = this.section.dataset;
+    if (type === "opaqueredirect" || status === 401) {
+      this.fail(item, loggedOut);
+    } else if (status >= 200 && status < 300) {
+      this.settle(item);
+      this.swap(html);
+    } else if (status === 403 || status === 404) {
+      this.refuse(item, html, document.body.dataset.refused); // a token of an earlier login, above all
+    } else if ((status >= 400 && status < 500) || status === 503) {
+      this.refuse(item, html, offline);
+    } else {
+      this.fail(item, offline);
+    }
+  }
+
+  /** The answer in full, or nothing of it where the connection was cut. */
   async post(item) {
     const body = new FormData();
     const fields = {
@@ -190,10 +273,12 @@ class Composer {
     if (item.file) body.append("file", item.file, item.file.name);
     const signal = AbortSignal.timeout?.(item.file ? UPLOAD_WITHIN : ANSWER_WITHIN);
     const headers = { "HX-Request": "true" };
+    const url = this.form(item.kind)?.action ?? item.url; // a ticket goes on in another session
     try {
-      return await fetch(item.url, { method: "POST", body, headers, redirect: "manual", signal });
+      const answer = await fetch(url, { method: "POST", body, headers, redirect: "manual", signal });
+      return { type: answer.type, status: answer.status, html: await answer.text() };
     } catch {
-      return null;
+      return {};
     }
   }
 
@@ -202,27 +287,25 @@ class Composer {
   }
 
   /** Nothing was stored. What the page had not shown is shown, and the text is kept. */
-  refuse(item, html) {
+  refuse(item, html, otherwise) {
     const told = new DOMParser().parseFromString(html, "text/html").querySelector("[data-refusal]");
     if (!told) {
-      this.fail(item, this.section.dataset.offline);
+      this.fail(item, otherwise);
       return;
     }
     const code = told.dataset.refusal;
+    const since = this.typed("reply");
     this.swap(html);
-    const kept = this.section.querySelector("[data-kept] textarea");
-    if (kept && ["window_closed", "session_ended"].includes(code) && !item.file) {
+    if (this.mayKeep(item) && ["window_closed", "session_ended"].includes(code)) {
       this.settle(item);
-      this.keepBeside(item.text);
+      this.keepBeside([...new Set([item.text, since])].filter(Boolean).join("\n"));
       return;
     }
     this.fail(item, told.textContent, { insists: "insist" in told.dataset, isHeld: code === "reply_held" });
   }
 
   settle(item) {
-    item.row.remove();
-    this.waiting.delete(item.client);
-    this.keepOutbox();
+    this.remove(item);
     if (this.area(item.kind)?.value || item.hadDraft) this.saveSoon(item.kind);
   }
 
@@ -252,20 +335,25 @@ class Composer {
 
   edit(item) {
     const area = this.area(item.kind);
-    if (!area) return;
+    if (!area && !this.mayKeep(item)) return;
     this.select(item.kind);
-    area.value = [item.text, area.value].filter(Boolean).join("\n");
+    this.put(item.kind, [item.text, this.typed(item.kind)].filter(Boolean).join("\n"));
     if (item.file) this.addFiles([item.file]);
     this.drop(item);
-    this.changed(area);
-    area.focus();
+    if (area) this.changed(area);
   }
 
   drop(item) {
+    this.remove(item);
+    this.save(item.kind); // a draft of it would bring it back
+    this.area(item.kind)?.focus();
+  }
+
+  remove(item) {
     item.row.remove();
     this.waiting.delete(item.client);
+    this.done.add(item.client);
     this.keepOutbox();
-    this.area(item.kind)?.focus();
   }
 
   draw(item) {
@@ -279,7 +367,7 @@ class Composer {
     time.textContent = at.toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
     item.row = row;
     item.stateLabel = row.querySelector("[data-state] span").textContent;
-    item.hadDraft = Boolean(this.drafts[item.kind]?.request);
+    item.hadDraft = Boolean(this.drafts[item.kind].request);
     this.waiting.set(item.client, item);
     this.outbox.append(row);
     this.showOutbox();
@@ -287,31 +375,43 @@ class Composer {
   }
 
   showOutbox() {
-    this.outbox.hidden = !this.outbox.children.length;
+    const { outbox } = this;
+    if (outbox) outbox.hidden = !outbox.children.length;
   }
 
   // --- What is on its way, until it is confirmed
 
-  keepOutbox() {
+  get outboxKey() {
+    return `atende.outbox.${this.section.dataset.user}.${this.session}`;
+  }
+
+  get storedOutbox() {
+    try {
+      return JSON.parse(stored(this.outboxKey) ?? "[]");
+    } catch {
+      return [];
+    }
+  }
+
+  /** Another tab of the same conversation keeps its own beside them. */
+  keepOutbox(items = [...this.waiting.values()]) {
     this.showOutbox();
-    const kept = [...this.waiting.values()].map(({ row, file, seen, ...rest }) => rest);
-    store(`atende.outbox.${this.session}`, kept.length ? JSON.stringify(kept) : "");
+    const others = this.storedOutbox.filter(({ client }) => !this.waiting.has(client) && !this.done.has(client));
+    const kept = [...others, ...items.map(({ row, file, seen, ...rest }) => rest)];
+    store(this.outboxKey, kept.length ? JSON.stringify(kept) : "");
   }
 
   restoreOutbox() {
-    let kept;
-    try {
-      kept = JSON.parse(stored(`atende.outbox.${this.session}`) ?? "[]");
-    } catch {
-      kept = [];
-    }
-    for (const item of kept) {
-      const isThere = document.querySelector(`[data-client="${CSS.escape(item.client)}"]`);
-      if (isThere || !this.form(item.kind)) continue;
+    for (const item of this.storedOutbox) {
+      if (isInThread(item)) {
+        this.done.add(item.client);
+        continue;
+      }
       item.seen = this.seen;
       this.draw(item);
       const reason = item.fileName ? this.section.dataset.lostFile : this.section.dataset.notYet;
       this.fail(item, reason, { mayRetry: !item.fileName });
+      if (item.text && this.typed(item.kind)?.trim() === item.text.trim()) this.put(item.kind, "");
     }
     this.keepOutbox();
   }
@@ -328,33 +428,36 @@ class Composer {
   }
 
   draftKey(kind) {
-    return `atende.draft.${this.session}.${kind}`;
+    return `atende.draft.${this.section.dataset.user}.${this.session}.${kind}`;
   }
 
   saveSoon(kind) {
-    const draft = (this.drafts[kind] ??= {});
+    const draft = this.drafts[kind];
     clearTimeout(draft.timer);
     draft.timer = setTimeout(() => this.save(kind), DRAFT_AFTER);
   }
 
   async save(kind) {
-    const area = this.area(kind);
-    if (!area) return;
+    const text = this.field(kind)?.value;
+    if (text === undefined) return;
     const { ticket, draftUrl, saving, saved, keptHere } = this.section.dataset;
     if (!draftUrl) {
-      this.sayDraft(kind, area.value ? keptHere : "");
+      this.sayDraft(kind, text ? keptHere : "");
       return;
     }
-    const draft = (this.drafts[kind] ??= {});
+    const draft = this.drafts[kind];
+    clearTimeout(draft.timer);
     draft.request?.abort();
     draft.request = new AbortController();
     const { signal } = draft.request;
-    const text = area.value;
     if (text) this.sayDraft(kind, saving);
     try {
       const body = this.draftBody(kind, text, ticket);
       const answer = await fetch(draftUrl, { method: "POST", body, signal, redirect: "manual" });
-      if (answer.ok) store(this.draftKey(kind), "");
+      if (answer.ok) {
+        draft.isStored = Boolean(text);
+        if (this.field(kind)?.value === text) store(this.draftKey(kind), "");
+      }
       this.sayDraft(kind, !text ? "" : answer.ok ? saved : keptHere);
     } catch {
       if (!signal.aborted) this.sayDraft(kind, text ? keptHere : "");
@@ -374,7 +477,7 @@ class Composer {
 
   /** The page goes away: what was typed since the last save. */
   leave() {
-    for (const kind of ["reply", "note"]) {
+    for (const kind of KINDS) {
       const text = this.area(kind)?.value;
       const { draftUrl, ticket } = this.section.dataset;
       if (draftUrl && text && stored(this.draftKey(kind))) {
@@ -384,8 +487,7 @@ class Composer {
   }
 
   forgetDraft(kind) {
-    const draft = this.drafts[kind];
-    clearTimeout(draft?.timer);
+    clearTimeout(this.drafts[kind].timer);
     store(this.draftKey(kind), "");
     this.sayDraft(kind, "");
   }
@@ -396,7 +498,8 @@ class Composer {
   }
 
   restoreDrafts() {
-    for (const kind of ["reply", "note"]) {
+    for (const kind of KINDS) {
+      this.drafts[kind].isStored = Boolean(this.typed(kind));
       const area = this.area(kind);
       if (!area) continue;
       area.value = stored(this.draftKey(kind)) || area.value;
@@ -409,8 +512,22 @@ class Composer {
 
   /** The box is about to be drawn anew: what stands in it goes along. */
   stash() {
-    const kept = this.section.querySelector("[data-kept] textarea")?.value;
-    this.stashed = this.area("reply")?.value || kept || "";
+    this.stashed = this.typed("reply") ?? "";
+  }
+
+  /** A template that was chosen, until the server has answered it. */
+  get begunTemplate() {
+    const form = this.section.querySelector("form[data-templates]:not([data-answered])");
+    return form?.querySelector("[name=template]:checked") && form;
+  }
+
+  /** The box stays, for what was typed into it; text, where it is taken now, is one step away. */
+  offerReturn(box) {
+    const bar = this.begunTemplate.querySelector("[data-closed]");
+    if (!bar || !box.querySelector("form[data-compose]")) return;
+    const link = this.begunTemplate.querySelector("template[data-return]");
+    bar.replaceChildren(link.content.cloneNode(true));
+    window.htmx.process(bar);
   }
 
   dressBox() {
@@ -430,25 +547,22 @@ class Composer {
   }
 
   keepBeside(text) {
-    const kept = this.section.querySelector("[data-kept]");
-    if (!kept || !text) return;
-    kept.hidden = false;
-    kept.querySelector("textarea").value = text;
+    if (!this.kept) return;
+    this.kept.value = text;
+    this.kept.closest("[data-kept]").hidden = !text;
     this.offerText();
-    const { draftUrl, ticket } = this.section.dataset;
-    if (draftUrl) fetch(draftUrl, { method: "POST", body: this.draftBody("reply", text, ticket) }).catch(() => {});
+    this.save("reply");
   }
 
   /** The kept text may become a value of the template. */
   offerText() {
-    const text = this.section.querySelector("[data-kept] textarea")?.value;
+    const text = this.kept?.value;
     for (const button of this.section.querySelectorAll("[data-fill]")) button.hidden = !text;
   }
 
   fill(button) {
     const field = document.getElementById(button.dataset.fill);
-    const text = this.section.querySelector("[data-kept] textarea").value;
-    field.value = text.replace(/\s+/g, " ").trim(); // a value has no line breaks
+    field.value = this.kept.value.replace(/\s+/g, " ").trim(); // a value has no line breaks
     field.dispatchEvent(new Event("input", { bubbles: true }));
     field.focus();
   }
@@ -559,6 +673,10 @@ class Composer {
     });
     return row;
   }
+}
+
+function isInThread(item) {
+  return Boolean(document.querySelector(`[data-client="${CSS.escape(item.client)}"]`));
 }
 
 function speakerOf(bubble) {
@@ -822,16 +940,36 @@ setInterval(tickWindows, 1000);
 
 // --- What happens on the page ----------------------------------------------------------------------
 
-const composers = new Map();
+const composers = new Set();
 
 function composerOf(element) {
   const section = element?.closest?.("[data-composer]");
-  return section ? composers.get(section.dataset.composer) : undefined;
+  return [...composers].find((one) => one.section === section);
 }
 
-for (const section of document.querySelectorAll("[data-composer]")) {
-  composers.set(section.dataset.composer, new Composer(section));
+/** The composer under the conversation that an element is a part of. */
+function composerUnder(element) {
+  const session = element.closest("[data-conversation]")?.dataset.conversation;
+  return [...composers].find((one) => one.session === session);
 }
+
+/** Every box has a composer; one whose box was drawn anew goes on there. */
+function bindComposers() {
+  const homeless = [...composers].filter((one) => !one.section.isConnected);
+  for (const section of document.querySelectorAll("[data-composer]")) {
+    if (composerOf(section)) continue;
+    const known = homeless.find((one) => !one.section.isConnected && one.isFor(section));
+    if (known) known.moveTo(section);
+    else composers.add(new Composer(section));
+  }
+  for (const one of homeless) {
+    if (one.section.isConnected) continue;
+    one.leave();
+    for (const kind of KINDS) clearTimeout(one.drafts[kind].timer);
+    composers.delete(one);
+  }
+}
+bindComposers();
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -877,14 +1015,12 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button, a, label");
   if (!button) return;
   if (button.matches("[data-quote]")) {
-    const session = button.closest("[data-conversation]")?.dataset.conversation;
-    composers.get(session)?.quote(button);
+    composerUnder(button)?.quote(button);
     return;
   }
   const row = button.closest(".outbox [data-waiting]");
   if (row) {
-    const session = row.closest("[data-conversation]").dataset.conversation;
-    const composer = composers.get(session);
+    const composer = composerUnder(row);
     const item = composer?.waiting.get(row.dataset.waiting);
     if (!item) return;
     if (button.matches("[data-retry]")) composer.retry(item);
@@ -921,6 +1057,8 @@ document.addEventListener("change", (event) => {
 
 document.addEventListener("paste", (event) => {
   const files = [...(event.clipboardData?.files ?? [])];
+  const types = event.clipboardData?.types ?? [];
+  if (types.includes("text/plain") && types.includes("text/html")) return; // cells or words, with a picture of them
   const composer = composerOf(event.target);
   if (!composer || !files.length || !event.target.matches("form[data-compose=reply] textarea")) return;
   event.preventDefault();
@@ -928,14 +1066,14 @@ document.addEventListener("paste", (event) => {
 });
 
 /* Files may be dropped anywhere in the conversation. */
-function composerUnder(event) {
+function composerDroppedOn(event) {
   if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return undefined;
   const section = event.target.closest?.(".conv")?.querySelector("[data-composer]");
   return composerOf(section);
 }
 
 document.addEventListener("dragover", (event) => {
-  const composer = composerUnder(event);
+  const composer = composerDroppedOn(event);
   if (!composer?.form("reply")) return;
   event.preventDefault();
   composer.section.classList.add("is-dropping");
@@ -943,11 +1081,11 @@ document.addEventListener("dragover", (event) => {
 
 document.addEventListener("dragleave", (event) => {
   if (event.relatedTarget?.closest?.(".conv")) return;
-  for (const composer of composers.values()) composer.section.classList.remove("is-dropping");
+  for (const composer of composers) composer.section.classList.remove("is-dropping");
 });
 
 document.addEventListener("drop", (event) => {
-  const composer = composerUnder(event);
+  const composer = composerDroppedOn(event);
   if (!composer?.form("reply")) return;
   event.preventDefault();
   composer.section.classList.remove("is-dropping");
@@ -956,26 +1094,36 @@ document.addEventListener("drop", (event) => {
 
 /* A poll brought what was on its way before the answer did. */
 document.addEventListener("atende:arrived", (event) => {
-  const session = event.target.closest("[data-conversation]")?.dataset.conversation;
-  const composer = composers.get(session);
+  const composer = composerUnder(event.target);
   const item = composer?.waiting.get(event.target.dataset.waiting);
   if (item) composer.settle(item);
 });
 
-for (const [before, after] of [
-  ["htmx:oobBeforeSwap", "htmx:oobAfterSwap"],
-  ["htmx:beforeSwap", "htmx:afterSwap"],
-]) {
-  document.addEventListener(before, (event) => {
-    if (event.detail.target?.matches?.("[data-box]")) composerOf(event.detail.target)?.stash();
-  });
-  document.addEventListener(after, (event) => {
-    const target = event.detail.target;
+/* News must not take away a template that somebody is filling in; what they asked for may. */
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const { target, fragment } = event.detail;
+  const composer = target.matches("[data-box]") ? composerOf(target) : undefined;
+  if (composer?.begunTemplate) {
+    event.detail.shouldSwap = false;
+    composer.offerReturn(fragment);
+  } else composer?.stash();
+});
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { target, requestConfig, shouldSwap } = event.detail;
+  if (shouldSwap && requestConfig?.elt.matches("form[data-templates]")) requestConfig.elt.dataset.answered = "";
+  if (target?.matches?.("[data-box]")) composerOf(target)?.stash();
+});
+
+for (const name of ["htmx:oobAfterSwap", "htmx:afterSwap"]) {
+  document.addEventListener(name, (event) => {
+    const { target } = event.detail;
     if (target?.matches?.("[data-box]")) composerOf(target)?.dressBox();
     else if (target?.id?.startsWith("template-fields-")) composerOf(target)?.offerText();
+    else bindComposers();
   });
 }
 
 window.addEventListener("pagehide", () => {
-  for (const composer of composers.values()) composer.leave();
+  for (const composer of composers) composer.leave();
 });

@@ -7,6 +7,11 @@ function isPlain(event) {
   return event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
 }
 
+/* What is typed in the form is the form's business: steps.js asks, and may keep it. */
+function openByKey(href, shown) {
+  if (document.dispatchEvent(new CustomEvent("step-leaves", { cancelable: true }))) open(href, shown);
+}
+
 function open(href, shown) {
   if (shown) show(shown);
   for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
@@ -86,10 +91,10 @@ document.addEventListener("keydown", (event) => {
     const plus = document.querySelector(`[data-map] a[data-insert="${CSS.escape(id)}"]`);
     if (!plus) return;
     event.preventDefault();
-    open(plus.getAttribute("href"), id);
+    openByKey(plus.getAttribute("href"), id);
   } else if (event.key === "Delete" && removes) {
     event.preventDefault();
-    open(removes, id);
+    openByKey(removes, id);
   }
 });
 

@@ -30,6 +30,7 @@ window.addEventListener("beforeunload", (event) => {
 });
 
 let leaving = false; // a plain form goes off, or somebody has agreed to lose what was typed
+let agreed = null; // the form that they agreed to lose, until another stands in its place
 
 document.addEventListener("submit", (event) => {
   leaving = Boolean(event.target.closest("[data-step-form]"));
@@ -42,18 +43,38 @@ function mayLeave() {
   return window.confirm(words); // eslint-disable-line no-alert
 }
 
+function leave() {
+  if (!mayLeave()) return false;
+  if (isDirty()) agreed = stepForm();
+  stepForm()?.removeAttribute("data-dirty");
+  return true;
+}
+
+document.addEventListener("step-leaves", (event) => {
+  if (leave()) leaving = true;
+  else event.preventDefault();
+});
+
+/* Nothing came in its place: what was typed is there still, and not saved. */
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  const isOurs = detail.target?.id === "step-panel" || detail.elt.matches("form[data-leaves]");
+  if (!isOurs || detail.successful) return;
+  leaving = false;
+  if (agreed?.isConnected) markDirty(agreed);
+  agreed = null;
+});
+
 document.addEventListener(
   "click",
   (event) => {
     const link = event.target.closest("a[data-leaves], [data-step-open]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    if (!mayLeave()) {
-      event.preventDefault();
-      event.stopImmediatePropagation();
+    if (leave()) {
+      leaving = true;
       return;
     }
-    stepForm()?.removeAttribute("data-dirty");
-    leaving = true;
+    event.preventDefault();
+    event.stopImmediatePropagation();
   },
   true,
 );
@@ -62,10 +83,7 @@ document.addEventListener(
   "submit",
   (event) => {
     if (!event.target.matches("form[data-leaves]")) return;
-    if (mayLeave()) {
-      stepForm()?.removeAttribute("data-dirty");
-      return;
-    }
+    if (leave()) return;
     event.preventDefault();
     event.stopImmediatePropagation();
   },
@@ -237,12 +255,16 @@ function isSameForm({ verb, elt, path }) {
   return path === panel().querySelector("[data-step-url]")?.dataset.stepUrl;
 }
 
+/* What a field is called, whichever row it is in. */
+const kindOf = (field) => field?.id.replace(/\.n?\d+(?=\.|-|$)/g, ".#");
+
 /* Rows get other names when they are saved, but keep their place. */
 function successorOf(field, before, now) {
-  const named = field.id && now.elements.namedItem(field.id);
-  if (named instanceof Element) return named;
   const place = Array.from(before.elements).indexOf(field);
-  return before.elements.length === now.elements.length ? now.elements[place] : null;
+  const there = before.elements.length === now.elements.length ? now.elements[place] : null;
+  if (there && kindOf(there) === kindOf(field)) return there;
+  const named = field.id && now.elements.namedItem(field.id);
+  return named instanceof Element ? named : null;
 }
 
 document.addEventListener("htmx:beforeRequest", ({ detail }) => {
@@ -299,6 +321,7 @@ document.addEventListener("htmx:load", ({ detail }) => {
 document.addEventListener("htmx:afterSettle", ({ detail }) => {
   if (detail.target?.id !== "step-panel") return;
   leaving = false;
+  agreed = null;
   if (detail.elt !== panel()) return; // once, not for each part that came with it
   if (!goesOn || !goOn()) panel().querySelector("[autofocus]")?.focus();
 });

@@ -38,6 +38,7 @@ from tickets.services.opening import open_for_staff, open_ticket, take_over, tak
 from tickets.services.transition import BEFORE, UNDONE, UNTIL_REPLY
 from tickets.services.undoing import undo
 from tickets.services.work import (
+    LONGEST_SNOOZE,
     note_inbound,
     note_reply,
     set_priority,
@@ -51,6 +52,7 @@ from tickets.services.work import (
 
 __all__ = [
     "BEFORE",
+    "LONGEST_SNOOZE",
     "NO_CASE",
     "SILENCE",
     "UNDONE",

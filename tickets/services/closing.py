@@ -16,6 +16,7 @@ from tickets.errors import FieldsMissing, TicketConflict, TicketRefused, wrong_s
 from tickets.models import NotificationKind, Ticket, TicketEventKind
 from tickets.notifications import notify
 from tickets.required import missing_fields
+from tickets.services.giving import require_may_end, require_seen_there
 from tickets.services.locking import (
     lock,
     lock_open_as_seen,
@@ -64,6 +65,7 @@ def resolve(  # noqa: PLR0913  # keyword-only
     """
     at = at or timezone.now()
     session = lock_open_as_seen(ticket, session)
+    require_may_end(ticket, actor)
     _require_next(then)
     if then == Next.BOT and entry and not session.window_is_open(at):
         raise TicketRefused(
@@ -111,6 +113,7 @@ def close_ticket(  # noqa: PLR0913  # keyword-only
     was_open = ticket.is_open
     if was_open:
         require_hands(ticket, seen)
+        require_may_end(ticket, actor)
         _require_next(then)
     elif then != Next.STAY:
         raise wrong_status(ticket)
@@ -233,6 +236,8 @@ def _reopen(
             code="session_has_open_ticket",
             holder=other.assignee,
         )
+    if to_user is None:
+        require_seen_there(ticket.department, actor)
     due = due_times(department=ticket.department, priority=ticket.priority, since=at)
     values: dict[str, Any] = {
         "session": session,

@@ -22,21 +22,38 @@ def may_give(ticket: Ticket, user: User) -> bool:
 
 def require_may_give(ticket: Ticket, actor: User | None) -> None:
     """Under the ticket's lock. `actor` None: the bot, the clock, a deactivation."""
+    text = _(
+        "Ticket %(protocol)s is with %(name)s. Only they, a supervisor of %(department)s or an "
+        "administrator may give it to somebody else."
+    )
+    _require(ticket, actor, text)
+
+
+def require_may_end(ticket: Ticket, actor: User | None) -> None:
+    """May they resolve or close this open ticket? One that nobody has: whoever sees it. Else who
+    may give it: a colleague's that one sees because the department shares its tickets is the
+    colleague's to end."""
+    if ticket.assignee_id is None:
+        return
+    text = _(
+        "Ticket %(protocol)s is with %(name)s. Only they, a supervisor of %(department)s or an "
+        "administrator may resolve or close it."
+    )
+    _require(ticket, actor, text)
+
+
+def _require(ticket: Ticket, actor: User | None, refusal: str) -> None:
     if actor is None or may_give(ticket, actor):
         return
     if ticket.assignee is None:
         text = _("Ticket %(protocol)s belongs to another department's queue.")
         raise TicketRefused(text % {"protocol": ticket.protocol}, code="not_yours")
-    text = _(
-        "Ticket %(protocol)s is with %(name)s. Only they, a supervisor of %(department)s or an "
-        "administrator may give it to somebody else."
-    )
     told = {
         "protocol": ticket.protocol,
         "name": ticket.assignee,
         "department": ticket.department,
     }
-    raise TicketRefused(text % told, code="not_yours")
+    raise TicketRefused(refusal % told, code="not_yours")
 
 
 def require_seen_there(department: Department, actor: User | None) -> None:

@@ -131,6 +131,7 @@ def release(
     if session.owner == Owner.QUEUE:
         return ticket
     require_may_give(ticket, actor)
+    require_seen_there(ticket.department, actor)
     details = {"from": person(ticket.assignee)}
     to_queue(ticket, TicketEventKind.RELEASED, actor=actor, at=at, details=details)
     hand_over(session, to=Owner.QUEUE, at=at)

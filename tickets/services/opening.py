@@ -12,10 +12,11 @@ from django.utils.translation import gettext as _
 
 from sessions_app.models import Owner, Session
 from sessions_app.services import hand_over, lock_session
-from tickets.errors import TicketConflict, TicketRefused
+from tickets.errors import TicketConflict, TicketRefused, in_other_queue
 from tickets.models import NotificationKind, Priority, Ticket, TicketEventKind
 from tickets.notifications import notify
 from tickets.protocol import next_protocol
+from tickets.services.giving import require_seen_there
 from tickets.services.hands import claim
 from tickets.services.locking import open_ticket_of
 from tickets.services.transition import IN_PROGRESS, OPEN, hold, log, person, update
@@ -102,7 +103,7 @@ def open_for_staff(  # noqa: PLR0913  # keyword-only
             code="session_has_open_ticket",
             holder=already.assignee,
         )
-    return open_ticket(
+    ticket = open_ticket(
         session,
         department=department or _department_of(assignee),
         priority=priority,
@@ -111,16 +112,22 @@ def open_for_staff(  # noqa: PLR0913  # keyword-only
         assignee=assignee,
         at=at,
     )
+    if assignee is None:
+        require_seen_there(ticket.department, actor)  # where it ended up; nothing is kept otherwise
+    return ticket
 
 
 @transaction.atomic
 def take_over(session: Session, *, user: User, at: datetime) -> Ticket:
     """`user` is about to write in a locked session: the ticket is theirs, and the bot is silent.
 
-    Refused when a colleague has it.
+    Refused when a colleague has it, or when it waits in a queue that `user` does not see: a
+    conversation is seen for its earlier tickets, too.
     """
     ticket = open_ticket_of(session)
     if ticket is not None:
+        if ticket.assignee_id is None and not _is_seen_by(user, ticket):
+            raise in_other_queue(ticket)
         return claim(ticket, user=user, session=session, at=at)
     return open_ticket(session, department=_department_of(user), actor=user, assignee=user, at=at)
 
@@ -136,6 +143,10 @@ def take_over_from_phone(session: Session, *, at: datetime) -> Ticket:
     if ticket.first_response_at is None:
         update(ticket, {"first_response_at": at, "updated_at": at})
     return ticket
+
+
+def _is_seen_by(user: User, ticket: Ticket) -> bool:
+    return user.is_admin or Ticket.objects.visible_to(user).filter(pk=ticket.pk).exists()
 
 
 def _find_department(asked: str | Department | None) -> tuple[Department, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -34,11 +34,14 @@ from tickets.services.transition import (
     set_turn,
     update,
 )
+from users import audit
 from users.errors import DomainError
 from users.frozen import FrozenUpdate
 from users.models import Skill, User
 
 logger = logging.getLogger(__name__)
+
+LONGEST_SNOOZE = timedelta(days=366)
 
 
 @transaction.atomic
@@ -90,7 +93,8 @@ def update_details(  # noqa: PLR0913  # keyword-only
         if not ticket.is_open:
             raise wrong_status(ticket)
         _change_priority(ticket, priority, actor=actor, at=at)
-    if subject is not None:
+    if subject is not None and subject != ticket.subject:
+        audit.changed(ticket, {"subject": ticket.subject}, {"subject": subject})
         update(ticket, {"subject": subject, "updated_at": at})
     if tags is not None:
         _change_tags(ticket, tags, actor=actor, at=at)
@@ -135,6 +139,8 @@ def snooze(  # noqa: PLR0913  # keyword-only
         raise TicketRefused(_("Choose a moment or the customer's answer, not both."))
     if until is not None and until <= at:
         raise TicketRefused(_("Choose a moment in the future."))
+    if until is not None and until > at + LONGEST_SNOOZE:
+        raise TicketRefused(_("Choose a moment within the next year."), code="too_far")
     lock_open(ticket, session)
     if (ticket.snoozed_until, ticket.snoozed_until_reply) == (until, until_reply):
         return ticket
@@ -201,13 +207,14 @@ def tag(  # noqa: PLR0913  # keyword-only
     tags: Iterable[Tag],
     actor: User | None,
     keep: bool = False,
+    without: str = "",
     session: Session | None = None,
     at: datetime | None = None,
 ) -> Ticket:
-    """Give the ticket these tags and no others; `keep`: beside those that it has. Also after the
-    end."""
+    """Give the ticket these tags and no others; `keep`: beside those that it has, but for the one
+    called `without`. Also after the end."""
     lock(ticket, session)
-    wanted = [*tags, *(ticket.tags.all() if keep else ())]
+    wanted = [*tags, *(ticket.tags.exclude(name=without) if keep else ())]
     _change_tags(ticket, wanted, actor=actor, at=at or timezone.now())
     return ticket
 

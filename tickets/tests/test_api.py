@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from auditlog.models import LogEntry
 from django.utils import timezone
 
 from leads.services import get_or_create_tags
@@ -11,6 +12,7 @@ from tickets import services
 from tickets.models import Priority, SlaPolicy, Ticket, TicketStatus
 from tickets.services import Next
 from tickets.tests import recipes
+from users.masking import MASK
 from users.tests.recipes import ana, api, bia, caio, department, suporte
 
 pytestmark = pytest.mark.django_db
@@ -284,3 +286,31 @@ def test_late_tickets_are_a_filter():
     late, _other = recipes.ticket(), recipes.ticket(sessions.session(davi()))
     Ticket.objects.filter(pk=late.pk).update(resolution_due_at=timezone.now() - timedelta(1))
     assert ids_in(api(ana()).get(TICKETS, {"late": "true"})) == {late.pk}
+
+
+def test_chosen_options_of_sensitive_variables_are_masked_with_them():
+    handoff = {"sensitive": ["plano"], "options": {"plano": "Ouro", "cor": "Azul"}}
+    ticket = recipes.ticket(
+        assignee=bia(), variables={"plano": "1", "cor": "2"}, handoff={"word": "sair", **handoff}
+    )
+    url = f"{TICKETS}/{ticket.pk}"
+    assert api(ana()).get(url).json()["handoff"]["options"] == handoff["options"]
+    shown = api(bia()).get(url).json()["handoff"]
+    assert shown == {"word": "sair", **handoff, "options": {"plano": MASK, "cor": "Azul"}}
+
+
+@pytest.mark.parametrize(
+    "until", ["9999-12-31T23:59", "9999-12-31T23:59:00-03:00", "2099-01-01T10:00:00-03:00"]
+)
+def test_nobody_puts_a_ticket_aside_for_years(until):
+    ticket = recipes.ticket(assignee=bia())
+    assert post(bia(), ticket, "snooze", until=until).status_code == 400
+    assert stored(ticket).snoozed_until is None
+
+
+def test_the_audit_keeps_a_changed_subject():
+    ticket = recipes.ticket(assignee=bia())
+    for _twice in range(2):
+        api(bia()).patch(f"{TICKETS}/{ticket.pk}", {"subject": "Boleto"})
+    (row,) = LogEntry.objects.filter(object_id=ticket.pk, content_type__model="ticket")
+    assert (row.actor, row.changes) == (bia(), {"subject": ["", "Boleto"]})

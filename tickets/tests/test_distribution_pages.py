@@ -222,3 +222,11 @@ def test_stored_decisions_are_made_again_by_a_command(given):
     row.save()
     with pytest.raises(CommandError):
         call_command("verify_decisions", "--ticket", ticket.protocol, stdout=out)
+
+
+def test_the_last_day_there_is_has_no_day_after_it(client):
+    client.force_login(ana())
+    day = "9999-12-31"
+    given = {"department": department("vendas").pk, "begins": day, "ends": day}
+    answer = client.get(reverse("admin:tickets_assignmentdecision_whatif"), given)
+    assert answer.context["form"].errors

@@ -6,13 +6,16 @@ import pytest
 from django.utils import timezone
 
 from leads.models import Lead
-from sessions_app.models import Session
+from leads.tests.recipes import davi
+from sessions_app.models import Owner, Session
+from sessions_app.tests import recipes as sessions
 from tickets import services
 from tickets.errors import TicketRefused
 from tickets.models import CannedResponse, Ticket
 from tickets.tests import recipes
+from users.errors import DomainError
 from users.models import Department, User
-from users.services import deactivate_user
+from users.services import deactivate_user, update_department
 from users.tests.recipes import ana, api, bia, caio, department, eva, suporte
 
 pytestmark = pytest.mark.django_db
@@ -115,3 +118,56 @@ def test_whatever_happens_an_open_ticket_is_seen_by_somebody_active():
     assert stored(ticket).assignee is None
     people = User.objects.active()
     assert any(Ticket.objects.visible_to(one).filter(pk=ticket.pk).exists() for one in people)
+
+
+def test_attendants_leave_no_ticket_in_a_queue_where_nobody_works():
+    ticket, empty = recipes.ticket(assignee=bia()), department("vazio")
+    services.transfer(ticket, department=empty, to_user=bia(), actor=bia())
+    with pytest.raises(TicketRefused) as refusal:
+        services.release(ticket, actor=bia())
+    assert refusal.value.code == "nobody_there"
+    services.resolve(ticket, actor=bia(), then=services.Next.END)
+    with pytest.raises(TicketRefused):
+        services.reopen(ticket, actor=bia())
+    services.reopen(stored(ticket), actor=ana())
+    assert stored(ticket).is_open
+
+
+def test_attendants_open_no_ticket_in_a_queue_where_nobody_works():
+    session = sessions.session(davi())
+    with pytest.raises(TicketRefused) as refusal:
+        services.open_for_staff(session.pk, actor=bia(), department=department("vazio"))
+    assert refusal.value.code == "nobody_there"
+    assert not Ticket.objects.exists()
+    session.refresh_from_db()
+    assert session.owner == Owner.BOT
+    services.open_for_staff(session.pk, actor=bia(), assignee=bia(), department=department("vazio"))
+
+
+@pytest.mark.parametrize("name", ["resolve", "close_ticket"])
+def test_a_colleague_who_only_sees_it_does_not_end_it(name):
+    Department.objects.filter(pk=suporte().pk).update(shares_tickets=True)
+    ticket, end = theirs(), getattr(services, name)
+    bia().departments.add(suporte())
+    with pytest.raises(TicketRefused) as refusal:
+        end(ticket, actor=bia(), then=services.Next.END)
+    assert refusal.value.code == "not_yours"
+    assert stored(ticket).is_open
+
+
+@pytest.mark.parametrize("who", [caio, eva, ana])
+@pytest.mark.parametrize("name", ["resolve", "close_ticket"])
+def test_holder_supervisor_and_admin_end_it(name, who):
+    ticket = theirs()
+    getattr(services, name)(ticket, actor=who(), then=services.Next.END)
+    assert not stored(ticket).is_open
+
+
+def test_a_department_with_open_tickets_stays_active():
+    ticket = theirs()
+    with pytest.raises(DomainError) as refusal:
+        update_department(suporte(), fields={"is_active": False})
+    assert refusal.value.code == "has_open_tickets"
+    assert "1" in refusal.value.message
+    services.close_ticket(ticket, actor=ana(), then=services.Next.END)
+    update_department(suporte(), fields={"is_active": False})

@@ -356,6 +356,8 @@ def test_tags_are_set_or_added_and_the_event_says_which():
     count = ticket.events.count()
     services.tag(ticket, tags=[two], actor=bia())
     assert ticket.events.count() == count
+    services.tag(ticket, tags=[one], actor=bia(), keep=True, without="visita")
+    assert set(ticket.tags.all()) == {one}
 
 
 # --- Resolving ---------------------------------------------------------------------------------

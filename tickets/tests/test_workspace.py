@@ -686,3 +686,8 @@ def test_closed_pages_are_cleaned_away_by_the_worker(client, shared):
     assert Presence.objects.count() == 1
     drop_old_presences(now=timezone.now() + timedelta(hours=1))
     assert not Presence.objects.exists()
+
+
+def test_a_moment_years_away_is_refused(client, mine):
+    do(client, "snooze", mine, at="9999-12-31T23:59")
+    assert stored(mine).snoozed_until is None

@@ -5,6 +5,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from leads.models import Tag
 from tickets.models import Presence, Ticket, TicketEventKind
 from tickets.tests import recipes
 from tickets.workspace_presence import beat
@@ -46,6 +47,19 @@ def test_of_two_browsers_that_claim_at_once_the_slower_is_told_who_has_it(is_sha
         (loser,) = [at for at, user in enumerate(people) if user != holder]
         assert answers[1 - loser].status_code == 200
         assert holder.first_name in told(clients[loser], answers[loser])
+
+
+def test_of_two_who_tag_at_once_nobodys_tag_is_lost():
+    client = logged_in(bia())
+    names = ["cobrança", "vip", "visita"]
+    for name in names:
+        Tag.objects.create(name=name)
+    for _ in range(10):
+        ticket = recipes.ticket()
+        url = reverse("admin:tickets_ticket_tags", args=[ticket.pk])
+        at_once(*[partial(client.post, url, {"add": name}) for name in names])
+        assert sorted(tag.name for tag in ticket.tags.all()) == names
+        assert ticket.events.filter(kind=TicketEventKind.TAGGED).count() == len(names)
 
 
 def told(client, answer):

@@ -353,3 +353,25 @@ def test_the_list_of_calendars_costs_the_same_for_many(client, django_assert_max
     client.force_login(ana())
     with django_assert_max_num_queries(12):
         client.get(reverse("admin:users_calendar_changelist"))
+
+
+def test_the_page_of_a_password_leaves_nobody_without_one(client):
+    admin = ana()
+    client.force_login(admin)
+    url = reverse("admin:auth_user_password_change", args=[admin.pk])
+    assert "usable_password" not in client.get(url).context["form"].fields
+
+    answer = client.post(url, {"usable_password": "false", "unset-password": "1"})
+    assert answer.context["form"].errors
+    admin.refresh_from_db()
+    assert admin.has_usable_password()
+
+
+def test_a_token_of_the_console_ends_within_years(client):
+    client.force_login(ana())
+    given = {
+        **{"user": bia().pk, "name": "eterno", "scopes": "leads:read"},
+        **{"expires_at_0": "31/12/9999", "expires_at_1": "23:59"},
+    }
+    answer = client.post(reverse("admin:users_apitoken_add"), given)
+    assert "expires_at" in answer.context["adminform"].form.errors

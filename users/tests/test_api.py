@@ -148,9 +148,10 @@ def test_everybody_reads_and_changes_their_own_profile():
     client = api(bia())
 
     assert client.get(f"{USERS}/me").json()["username"] == "bia"
-    body = {"language": "en", "role": "admin", "capacity": 99}
+    before = bia().email
+    body = {"language": "en", "role": "admin", "capacity": 99, "email": "ladrao@exemplo.com.br"}
     assert client.patch(f"{USERS}/me", body).json()["language"] == "en"
-    assert (bia().role, bia().capacity) == (Role.ATTENDANT, 5)
+    assert (bia().role, bia().capacity, bia().email) == (Role.ATTENDANT, 5, before)
 
 
 def test_people_say_themselves_whether_they_are_available():
@@ -220,3 +221,12 @@ def test_a_department_is_told_how_long_it_waits_and_what_it_needs():
 def test_a_department_that_makes_no_sense_is_refused(body):
     url = f"/api/v1/departments/{department('vendas').pk}"
     assert api(ana()).patch(url, body).status_code == 400
+
+
+@pytest.mark.parametrize("verb", ["post", "patch"])
+def test_a_password_does_not_resemble_its_owner(verb):
+    client, body = api(ana()), {"username": "gumercindo", "password": "gumercindo1"}
+    url = USERS if verb == "post" else f"{USERS}/{bia().pk}"
+    answer = getattr(client, verb)(url, body)
+    assert answer.status_code == 400
+    assert "password" in answer.json()["fields"]

@@ -138,3 +138,14 @@ def test_another_address_is_never_led_to(client, admin):
     asked = client.get(f"{NEW}?next=//evil.example/")
     answer = client.post(f"{NEW}?next=//evil.example/", answered(asked))
     assert answer["Location"].startswith(NEW)
+
+
+@pytest.mark.parametrize(
+    "actions", [["deactivate", ""], ["reactivate", "deactivate"], ["reactivate"]]
+)
+def test_a_second_action_beside_it_hides_none(client, admin, actions):
+    person = bia()
+    given = {"action": actions, "index": "0", "confirmed": "1", "_selected_action": [person.pk]}
+    assert is_asked(client.post(reverse("admin:users_user_changelist"), given))
+    person.refresh_from_db()
+    assert person.is_active

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 import time_machine
+from auditlog.models import LogEntry
 from django.contrib.messages import get_messages
 from django.core import mail
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from users import invitations, services
+from users import audit, invitations, services
 from users.errors import DomainError
 from users.models import Role, Skill, User
 from users.tests.recipes import ana, bia, department, root, suporte
@@ -131,10 +134,13 @@ def test_a_withdrawn_invitation_opens_nothing(client):
     assert client.get(path, follow=True).context["validlink"] is False
 
 
-def test_an_invitation_ends_by_itself_even_when_its_link_is_shown_again(client, settings):
+def test_an_invitation_ends_by_itself_even_when_its_link_is_shown_again(client):
     invite(client)
     path, user = link(), invited()
-    later = timezone.now() + timedelta(seconds=settings.PASSWORD_RESET_TIMEOUT + 60)
+    almost = timezone.now() + timedelta(days=2, hours=23)
+    with time_machine.travel(almost, tick=False):
+        assert Client().get(path, follow=True).context["validlink"] is True
+    later = timezone.now() + timedelta(days=3, minutes=1)
     with time_machine.travel(later, tick=False):
         assert invitations.is_over(user, timezone.now())
         assert invitations.link_to(user).endswith(path)
@@ -213,3 +219,17 @@ def test_a_wrong_link_says_what_to_do(client):
     page = client.get(reverse("invitation", args=["MQ", "x-y"]))
     assert page.status_code == 200
     assert page.context["validlink"] is False
+
+
+def test_the_audit_tells_what_becomes_of_an_invitation(client):
+    invite(client)
+    user = invited()
+    client.post(reverse("admin:users_user_withdraw", args=[user.pk]))
+    client.post(reverse("admin:users_user_invite_again", args=[user.pk]))
+    accept(Client(), urlsplit(invitations.link_to(invited())).path)
+
+    rows = LogEntry.objects.filter(object_id=user.pk).order_by("pk")
+    told = [(row.additional_data or {}).get(audit.ACT) for row in rows]
+    acts = [audit.INVITED, audit.UNINVITED, audit.INVITED, audit.JOINED]
+    assert [one for one in told if one] == acts
+    assert rows.last().actor == user

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from auditlog.models import LogEntry
 from django.contrib.messages import get_messages
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -309,3 +310,15 @@ def test_who_comes_back_is_told_until_they_say_how_things_stand(client, answer):
 def test_departments_are_no_secret_but_people_without_a_common_one_are():
     assert Department.objects.visible_to(bia()).count() == Department.objects.count()
     assert not User.objects.visible_to(bia()).filter(pk=caio().pk).exists()
+
+
+def test_the_audit_keeps_when_an_admin_says_it_for_others():
+    person = bia()
+    for who in (person, ana()):
+        for said in ("available", "offline"):
+            url = f"/api/v1/users/{person.pk}/availability"
+            api(who).post(url, {"availability": said})
+    rows = LogEntry.objects.filter(object_id=person.pk, actor=ana()).order_by("pk")
+    changes = [row.changes["availability"] for row in rows if "availability" in row.changes]
+    assert changes == [["offline", "available"], ["available", "offline"]]
+    assert not LogEntry.objects.filter(actor=person, changes__has_key="availability").exists()

@@ -1,5 +1,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -7,9 +9,10 @@ from django.utils import timezone
 
 from users import services
 from users.errors import DomainError
-from users.models import Availability, Role, User
+from users.models import Availability, Department, Role, User
 from users.signals import user_deactivated
-from users.tests.recipes import ana, bia, caio, root, token
+from users.tests.racing import at_once
+from users.tests.recipes import ana, bia, caio, department, root, token
 
 pytestmark = pytest.mark.django_db
 
@@ -69,12 +72,13 @@ def test_the_last_superuser_who_is_no_admin_stays():
     ],
 )
 def test_the_last_active_admin_stays(leave):
-    User.objects.create_user("eva", role=Role.ADMIN, is_active=False)
+    eva = User.objects.create_user("eva", password="x", role=Role.ADMIN, is_active=False)
+    User.objects.create_user("robô", role=Role.ADMIN)  # has no password and cannot log in
     admin = ana()
 
     assert refusal_of(lambda: leave(admin)) == "last_admin"
 
-    User.objects.filter(username="eva").update(is_active=True)
+    User.objects.filter(pk=eva.pk).update(is_active=True)
     leave(admin)
     admin.refresh_from_db()
     assert not admin.is_admin
@@ -169,7 +173,8 @@ def test_two_admins_who_leave_at_once_do_not_both_leave():
 def test_of_two_admins_who_turn_on_each_other_at_once_one_stays(means):
     for number in range(5):
         pair = [
-            User.objects.create_user(f"{name}{number}", role=Role.ADMIN) for name in ("ana", "eva")
+            User.objects.create_user(f"{name}{number}", password="x", role=Role.ADMIN)
+            for name in ("ana", "eva")
         ]
         User.objects.exclude(pk__in=[one.pk for one in pair]).update(is_active=False)
         together = threading.Barrier(2)
@@ -197,3 +202,41 @@ def test_of_two_admins_who_turn_on_each_other_at_once_one_stays(means):
         assert outcomes[0] == "done"
         assert outcomes[1] in {"not_allowed", "last_admin"}
         assert User.objects.active().admins().count() == 1
+
+
+def test_who_has_no_password_is_invited_instead_of_activated():
+    person = User.objects.create_user("robô", is_active=False)
+    assert refusal_of(lambda: services.activate_user(person, actor=ana())) == "no_password"
+
+
+@pytest.mark.parametrize("year", [9999, timezone.now().year + 11])
+def test_a_token_does_not_outlive_everybody(year):
+    end = timezone.make_aware(datetime(year, 12, 31, 23, 59))  # noqa: DTZ001  # made aware
+
+    def make():
+        services.create_token(bia(), name="eterno", scopes=["*:read"], expires_at=end)
+
+    assert refusal_of(make) == "too_far"
+
+
+def test_what_a_stale_department_says_does_not_count():
+    first, second = department("vendas"), department("suporte")
+    stale = Department.objects.get(pk=second.pk)
+    services.make_fallback(first)
+    services.update_department(second, fields={"is_active": False})
+    assert refusal_of(lambda: services.make_fallback(stale)) == "inactive"
+    stale = Department.objects.get(pk=first.pk)
+    Department.objects.filter(pk=second.pk).update(is_active=True)
+    services.make_fallback(Department.objects.get(pk=second.pk))
+    services.update_department(stale, fields={"is_active": False})
+    assert not Department.objects.get(pk=first.pk).is_active
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_of_two_departments_made_the_fallback_at_once_one_is():
+    for number in range(5):
+        pair = [department(f"{name}{number}") for name in ("vendas", "suporte")]
+        made = at_once(*(partial(services.make_fallback, one) for one in pair))
+        assert not [one for one in made if isinstance(one, Exception)]
+        assert Department.objects.filter(is_fallback=True).count() == 1

@@ -7,6 +7,7 @@ import json
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from model_bakery import baker
 
 from chatbot import flows_service
 from chatbot.editor import creation, exchange
@@ -267,3 +268,15 @@ def test_every_name_is_found_and_changed():
     assert parse_flow(changed)
     assert names_in(changed).keys() == {(sort, mapping[sort, one]) for sort, one in names}
     assert document == foreign()
+
+
+def test_a_department_whose_name_is_taken_is_refused_in_words(admin, flow):
+    baker.make(Department, slug="financeiro", name="cobranca")
+    url = reverse("flow_import", args=[flow.pk])
+    page = admin.post(url, {"file": file_of(foreign())})
+    text = page.context["arriving"].package.as_json()
+    given = {"text": text, "revision": 1, named("cobranca", page): "create", "do": "save"}
+    (refusal,) = admin.post(url, given).context["refusals"]
+    assert "cobranca" in refusal
+    flow.refresh_from_db()
+    assert flow.draft_revision == 1

@@ -8,6 +8,7 @@ from django.urls import reverse
 from model_bakery import baker
 
 from chatbot import flows_service
+from chatbot.editor.data_forms import SettingsForm
 from chatbot.models import Trigger
 from chatbot.tests import recipes
 from chatbot.tests.recipes import ana
@@ -187,7 +188,9 @@ def test_settings_of_the_flow_count_at_once_and_its_texts_are_the_drafts(client,
     assert (flow.name, flow.description, flow.is_active) == ("Olá", "Recebe", True)
     assert draft["name"] == "Olá"
     assert draft["idle"] == {"warning_minutes": 10, "warning_text": "Ainda aí?\nResponda."}
-    assert LogEntry.objects.filter(object_id=str(flow.pk)).exists()
+    told = LogEntry.objects.get(object_id=str(flow.pk)).get_change_message()
+    assert str(SettingsForm.base_fields["description"].label) in told
+    assert "description" not in told
 
 
 def test_settings_are_not_half_saved_when_somebody_was_first(client, flow):

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 
 from chatbot.editor import exchange
 from chatbot.editor.exchange import BadFile, Package
+from chatbot.engine.golden import MOST_TURNS
 from chatbot.engine.nodes import parse_flow
 from chatbot.engine.tests.strategies import documents
 from chatbot.tests import recipes
@@ -142,6 +143,40 @@ def test_what_is_no_flow_is_refused_with_a_reason(content, told):
 )
 def test_golden_conversations_that_cannot_be_held_are_refused(golden):
     reasons(json.dumps({"flow": recipes.document(), "golden": golden}))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        ({f"n{number}": {"kind": "end"} for number in range(1001)}, 0),
+        ({"a": {"kind": "ask", "text": "?", "save_as": "a", "skip_words": ["x"] * 101}}, 0),
+        (
+            {
+                "m": {
+                    "kind": "menu",
+                    "text": "?",
+                    "options": [{"id": "1", "label": "Um", "synonyms": ["x"] * 101}],
+                }
+            },
+            0,
+        ),
+        ({}, 101),
+    ],
+)
+def test_more_than_anybody_draws_is_refused(nodes, words):
+    document = recipes.document()
+    document["words"] = [{"keywords": ["oi"], "next": ""}] * words
+    document["nodes"] |= nodes
+    told = reasons(json.dumps({"flow": document}))
+    assert str(1000 if len(nodes) > 1 else 100) in told
+
+
+def test_a_golden_conversation_has_so_many_turns_and_no_more():
+    turns = [{"in": "Oi"}] * (MOST_TURNS + 1)
+    told = reasons(
+        json.dumps({"flow": recipes.document(), "golden": [{"name": "x", "turns": turns}]})
+    )
+    assert str(MOST_TURNS) in told
 
 
 def test_yaml_is_written_for_people():

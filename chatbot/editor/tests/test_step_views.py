@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 
 from chatbot import flows_service
+from chatbot.editor.elements import everything
 from chatbot.editor.tests.forms import form_in
 from chatbot.engine.nodes import parse_flow
 from chatbot.handlers import registry
@@ -294,6 +295,32 @@ def test_every_handler_has_a_form(editor):
         fields = editor.press(node_id, editor.open(node_id) | {"handler": name}, "show")
         assert editor.post(node_id, fields).status_code == 302
         assert editor.nodes[node_id].handler == name
+
+
+def test_a_large_branch_is_saved(editor):
+    draft = editor.flow.draft
+    part = {"variable": "nome", "value": "x"}
+    cases = [{"when": {"any": [part] * 8}, "label": f"c{number}"} for number in range(30)]
+    draft["nodes"]["muitos"] = {"kind": "branch", "title": "Muitos", "cases": cases}
+    flows_service.save_draft(editor.flow, draft, user=None, revision=editor.flow.draft_revision)
+    assert len(editor.open("muitos")) > 1000
+    editor.edit("muitos", title="Todos")
+    assert editor.nodes["muitos"].title == "Todos"
+
+
+def test_two_rows_with_one_name_are_told_and_nothing_is_lost(editor):
+    node_id = editor.add("http", "Consultar")
+    fields = editor.open(node_id)
+    fields |= {"url": "https://x.example", "headers[]": ["0", "1", "2"]}
+    fields |= {"headers.0.name": "X-Um", "headers.0.value": "a"}
+    fields |= {"headers.1.name": " X-Um", "headers.1.value": "b"}
+    fields |= {"headers.2.name": "X-Dois", "headers.2.value": "c"}
+    response = editor.post(node_id, fields)
+    assert response.status_code == 200
+    form = response.context["form"]
+    told = {one.name for one in everything(form.elements) if one.told.errors}
+    assert told == {"headers.1.name"}
+    assert editor.nodes[node_id].headers == {}
 
 
 def test_an_id_that_is_taken_is_refused_at_its_field(editor):

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chatbot.engine import check_menus
 from chatbot.engine.bounds import OUTSIDE, THING, Bounds
 from chatbot.engine.check import Finding, KnownHandler, Surroundings, check_flow
 from chatbot.engine.check_menus import overlaps
@@ -328,3 +329,24 @@ def test_a_witness_chooses_facts_answers_and_results_by_which_it_comes_there() -
     assert int(witness.turns[1]["in"]) > 64
     assert witness.turns[2]["in"]["returned"]["values"]["saldo"] < 0
     assert shows(flow, finding, witness.turns)
+
+
+def test_a_menu_with_more_words_than_anybody_could_wait_for_is_not_compared(monkeypatch):
+    monkeypatch.setattr(check_menus, "overlaps", lambda _options: pytest.fail("compared"))
+    options = [
+        {
+            "id": f"o{number}",
+            "label": f"Opção {number}",
+            "synonyms": [f"palavra {number} {other}" for other in range(100)],
+            "next": "fim",
+        }
+        for number in range(30)
+    ]
+    nodes = {
+        "inicio": {"kind": "start", "next": "menu"},
+        "menu": {"kind": "menu", "text": "?", "options": options},
+        "fim": {"kind": "end"},
+    }
+    document = {"slug": "x", "name": "X", "start": "inicio", "nodes": nodes}
+    codes = {one.code for one in check_flow(parse_flow(document))}
+    assert "overlapping_options" not in codes

@@ -92,3 +92,11 @@ def test_a_half_drawn_flow_can_be_kept() -> None:
     flow = parse_flow({"schema": 1, "slug": "novo", "name": "Novo"})
     assert flow.start == ""
     assert flow.nodes == {}
+
+
+@pytest.mark.parametrize("text", ["\x00", "\ud800"])
+@pytest.mark.parametrize("wrap", [lambda one: one, lambda one: [{"y": one}], lambda one: {one: 1}])
+def test_what_no_database_takes_is_refused_in_arguments_too(wrap, text):
+    call = {"kind": "call", "handler": "h", "args": {"x": wrap(text)}}
+    with pytest.raises(FlowError):
+        parse_flow({"slug": "x", "name": "X", "nodes": {"a": call}})

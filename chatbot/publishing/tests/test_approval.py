@@ -1,8 +1,10 @@
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 from zeal import zeal_ignore
 
 from chatbot import flows_service
+from chatbot.editor.data_forms import initial_settings
 from chatbot.engine.nodes import parse_flow
 from chatbot.flows_service import FlowRefused
 from chatbot.models import Flow, GoldenConversation, PublishRequest, RequestState
@@ -169,3 +171,21 @@ def test_what_was_looked_at_is_what_is_published(on_air):
     with pytest.raises(DomainError) as refusal:
         shop.put_on_air(flow, seen=seen)
     assert refusal.value.code == "looked_at_another"
+
+
+def test_who_switches_the_approval_off_does_not_publish_alone(client, flow):
+    client.force_login(ana())
+    settings = initial_settings(flow, parse_flow(flow.draft)) | {"needs_approval": ""}
+    given = {name: "" if value in (None, False) else value for name, value in settings.items()}
+    address = reverse("flow_settings", args=[flow.pk])
+    assert client.post(address, {**given, "revision": flow.draft_revision}).status_code == 302
+    flow.refresh_from_db()
+    assert not flow.needs_approval
+    with pytest.raises(DomainError) as refusal:
+        flows_service.publish(flow, user=ana())
+    assert refusal.value.code == "needs_approval"
+    assert flows_service.publish(flow, user=root()).published_by == root()
+    later = shop.second()
+    later["nodes"]["nome"]["text"] = "Como você se chama?"
+    flow = shop.redraw(later)
+    assert flows_service.publish(flow, user=ana()).published_by == ana()

@@ -16,6 +16,7 @@ from chatbot.flow_words import node_at
 from chatbot.models import (
     FailedEvent,
     Flow,
+    FlowCount,
     FlowLog,
     FlowLogKind,
     FlowRun,
@@ -31,6 +32,8 @@ from chatbot.publishing.moves import MovesRefused, place_of
 from chatbot.publishing.tests import shop
 from chatbot.tests import stage
 from chatbot.tests.webhook import say, text
+from chatbot.usage import counting
+from chatbot.usage.figures import Figures
 from sessions_app.models import EndReason, Owner, Session
 from tickets.models import Ticket
 
@@ -124,6 +127,24 @@ def test_nobody_is_moved_unless_it_is_chosen(on_air):
     say(Client(), text("123", phone=shop.phone("cpf", 0)))
     assert shop.session_at("cpf").current_state == "pedido"
     sound()
+
+
+def test_who_is_moved_is_counted_as_moved_and_has_begun_once(on_air):
+    shop.people(assunto=1, cpf=1)
+    version = publish(on_air, assunto=SAME, cpf=TO_SUBJECT)
+    say(Client(), text("Boleto", phone=shop.phone("assunto", 0)))
+    counting.count()
+    entries = FlowCount.objects.filter(node="").values_list("version", "exit", "target", "count")
+    assert sorted(entries) == [
+        (on_air.pk, "(start)", "inicio", 2),
+        (version.pk, "(moved)", "assunto", 2),
+    ]
+    left = FlowCount.objects.get(version=version, node="assunto", exit="option:boleto")
+    assert left.seconds == {}  # how long they waited, the run before knows alone
+    today = timezone.localdate()
+    figures = Figures(version.pk, document_of(version.pk), today, today)
+    assert (figures.summary.started, figures.summary.moved) == (0, 2)
+    assert figures.map_counts.nodes["assunto"].arrived == 2
 
 
 def test_the_same_passo_of_the_new_version_and_the_customer_notices_nothing(on_air):

@@ -112,7 +112,8 @@ def test_any_two_versions_are_compared_by_address(page, flow):
 
 
 @pytest.mark.parametrize(
-    "asked", ["from=99", "from=x&to=-1", "from=²", "versions=999", "to=9" + "9" * 30]
+    "asked",
+    ["from=99", "from=x&to=-1", "from=²", "from=001", "to=0001", "versions=999", "to=9" + "9" * 30],
 )
 def test_an_address_that_makes_no_sense_shows_the_usual(page, flow, asked):
     address = reverse("flow_versions", args=[flow.pk])

@@ -100,9 +100,9 @@ def test_two_admins_at_one_step_see_both_texts(desk, flow):
 class Slow:
     """Answers to what the form sends wait until they are let go."""
 
-    def __init__(self, page, flow):
+    def __init__(self, page, flow, node_id="nome"):
         self.held = []
-        page.route(f"**{reverse('flow_step', args=[flow.pk, 'nome'])}", self._hold)
+        page.route(f"**{reverse('flow_step', args=[flow.pk, node_id])}", self._hold)
 
     def _hold(self, route):
         if route.request.method == "POST":
@@ -149,3 +149,43 @@ def test_what_is_typed_while_the_form_is_saved_is_the_next_change(desk, flow):
     expect(page.locator("[data-unsaved]")).to_be_hidden()
     flow.refresh_from_db()
     assert flow.draft["nodes"]["nome"]["text"] == "Como você se chama? Diga."
+
+
+def test_keys_on_the_map_ask_before_what_is_typed_is_lost(desk, flow):
+    page = open_step(desk, people.admin(), flow, "nome")
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
+    page.locator("#step-text").fill("Como você se chama?")
+    for key in ("Insert", "Delete"):
+        page.locator("[data-map] a[data-node=nome]").first.focus()
+        page.keyboard.press(key)
+        expect(page.locator("#step-text")).to_have_value("Como você se chama?")
+    assert len(asked) == 2
+
+
+def test_what_was_given_up_for_a_step_that_cannot_be_loaded_is_still_unsaved(desk, flow):
+    page = open_step(desk, people.admin(), flow, "nome")
+    desk.expect(503)
+    address = reverse("flow_step", args=[flow.pk, "menu"])
+    page.route(f"**{address}", lambda route: route.fulfill(status=503))
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.locator("#step-text").fill("Como você se chama?")
+    page.locator("[data-map] a[data-node=menu]").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-step-form]")).to_have_attribute("data-dirty", "")
+    warned = "dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    assert page.evaluate(f"() => !window.{warned}")
+    desk.complaints[:] = [one for one in desk.complaints if "503" not in one]  # htmx says it too
+
+
+def test_what_is_typed_while_moved_rows_are_saved_stays_in_its_row(desk, flow):
+    page = open_step(desk, people.admin(), flow, "menu")
+    slow = Slow(page, flow, "menu")
+    page.locator("[id='step-options.1.label']").focus()
+    page.keyboard.press("Alt+ArrowUp")
+    page.keyboard.press("Control+s")
+    page.locator("[id='step-options.1.label']").fill("Equipe toda")
+    slow.let_go(page)
+    expect(page.locator("#step-save")).to_be_attached()
+    expect(page.locator("[id='step-options.0.label']")).to_have_value("Equipe toda")
+    expect(page.locator("[id='step-options.1.label']")).to_have_value("Boleto")
