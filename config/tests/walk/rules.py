@@ -390,7 +390,11 @@ READING_NOTES = {
     "audit_export": {"auditlog_logentry"},
     "costs_export": {"auditlog_logentry"},
     "home_export": {"auditlog_logentry"},
+    "lead-detail": {"auditlog_logentry"},  # what is hidden from attendants was given out
+    "lead-list": {"auditlog_logentry"},
+    "session-detail": {"auditlog_logentry"},
     "session_copy": {"auditlog_logentry"},
+    "ticket-detail": {"auditlog_logentry"},
     "admin:tickets_ticket_export": {"auditlog_logentry"},
 }
 # What programs call that have no token of a page.
