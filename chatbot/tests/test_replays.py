@@ -5,6 +5,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -60,11 +61,16 @@ def talk(channel, customer, texts, *, at):
 
 
 def many(channel, count, *, seed=7):
+    """So many conversations. PostgreSQL knows nothing of the rows of an open transaction until it
+    is told to look."""
     chance = random.Random(seed)  # noqa: S311  # the same conversations each time
     begin = timezone.now() - timedelta(hours=2)
     for customer in range(count):
         texts = ["Oi", *chance.choices(SAID, k=chance.randint(0, 7))]
         talk(channel, customer, texts, at=begin + timedelta(seconds=customer))
+        if customer in {50, 300} and connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("ANALYZE")
 
 
 def shop_flow():
@@ -89,17 +95,14 @@ def change(flow, mend):
     return save_draft(flow, draft, user=None, revision=flow.draft_revision)
 
 
-def test_a_draft_like_the_published_version_changes_no_conversation(shop):
+def test_of_1000_conversations_exactly_those_that_crossed_a_changed_edge_differ(shop):
+    """None with a draft like the published version."""
     many(shop, CONVERSATIONS)
     replay = replayed(shop_flow())
     assert replay.state == JobState.DONE
     assert replay.counts == {"same": replay.total}
     assert replay.total >= CONVERSATIONS
     assert not ReplayDifference.objects.exists()
-
-
-def test_one_changed_edge_gives_exactly_the_conversations_that_crossed_it(shop):
-    many(shop, CONVERSATIONS)
 
     def mend(nodes):
         nodes["menu"]["options"][1]["next"] = "equipe"

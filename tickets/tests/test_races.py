@@ -19,6 +19,7 @@ from tickets.models import InternalNote, Ticket, TicketEvent, TicketEventKind
 from tickets.next_ticket import next_ticket
 from tickets.services import Next
 from tickets.tests import recipes
+from users.models import Department
 from users.tests.racing import at_once
 from users.tests.recipes import ana, bia, caio
 
@@ -93,6 +94,7 @@ def test_opened_twice_at_once_it_is_one_ticket():
 
 def test_bot_attendant_and_phone_at_once_make_one_ticket():
     user, pk = bia(), sessions.session().pk
+    user.departments.add(Department.objects.get(is_fallback=True))  # she sees what waits there
 
     @transaction.atomic
     def hand_off():
