@@ -31,11 +31,22 @@ document.addEventListener("htmx:afterRequest", (event) => {
   }
 });
 
-// The form of a step may have taken the simulator's place before this answer came.
-document.addEventListener("htmx:beforeSwap", (event) => {
-  const asked = event.detail.requestConfig;
-  const isAbout = asked.path.includes("/simulator/") && !asked.elt.isConnected;
-  if (isAbout && !document.getElementById("simulator-start")) event.detail.shouldSwap = false;
+/* The answer of a poll draws the forms anew. One whose request is under way must stay until its own
+   answer has come, which otherwise finds nothing of the page: no poll meanwhile. */
+let underWay = 0;
+
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const { requestConfig, xhr } = event.detail;
+  if (!requestConfig.path.includes("/simulator/")) return;
+  const isPoll = requestConfig.elt.matches("[data-poll]");
+  if (isPoll) {
+    if (underWay) event.preventDefault();
+    return;
+  }
+  const poller = document.querySelector("#simulator-poller");
+  if (poller) window.htmx.trigger(poller, "htmx:abort");
+  underWay += 1;
+  xhr.addEventListener("loadend", () => { underWay -= 1; });
 });
 
 document.addEventListener("htmx:afterSettle", () => {

@@ -94,7 +94,7 @@ def test_what_was_not_sent_waits_where_no_text_is_taken(desk, bia, hers):
     at.page.reload()
     outbox(at.page).get_by_role("button", name=_("Edit")).click()
     expect(outbox(at.page)).to_have_count(0)
-    expect(at.page.locator("[data-kept] textarea")).to_have_value("Ficou para trás")
+    expect(at.page.locator("textarea[id^=kept-]")).to_have_value("Ficou para trás")
 
 
 def test_a_reply_that_failed_leaves_no_draft_behind(desk, bia, davi, hers):
