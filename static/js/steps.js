@@ -276,7 +276,9 @@ document.addEventListener("htmx:beforeRequest", ({ detail }) => {
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (detail.target?.id !== "step-panel") return;
   const [form, focus] = [stepForm(), document.activeElement];
-  const hasMoved = since.size > 0 || focus !== focusThen;
+  // the same field, also when another answer has drawn it anew meanwhile
+  const stays = focus === focusThen || (focus?.id && focus.id === focusThen?.id);
+  const hasMoved = since.size > 0 || !stays;
   const isNext = form && hasMoved && isSameForm(detail.requestConfig);
   goesOn = isNext ? { form, focus: form.contains(focus) ? focus : null } : null;
 });

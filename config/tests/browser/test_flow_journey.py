@@ -115,7 +115,8 @@ def draw_the_bill(on):
 
     on.open("informar_cpf")
     on.write("text", "Qual é o CPF do titular?")
-    on.field("answer").select_option("cpf")
+    with on.page.expect_response(lambda answer: answer.request.method == "POST"):
+        on.field("answer").select_option("cpf")  # its form is drawn anew
     on.write("save_as", "cpf")
     on.write("invalid", "Esse CPF não vale. Confira os números.")
     on.leads_to("next", "send", "Enviar boleto")
