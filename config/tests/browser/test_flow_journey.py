@@ -179,7 +179,8 @@ def draw_the_rest(on):
 
 
 def draw_what_nobody_reaches(on):
-    on.page.wait_for_load_state("networkidle")  # the map that is drawn anew comes with a closed menu
+    # The map that is drawn anew comes with a closed menu.
+    on.page.wait_for_function("!document.querySelector('.htmx-request, .htmx-settling')")
     on.page.locator("summary", has_text=_("New step")).focus()
     on.page.keyboard.press("Enter")
     kind = on.page.locator("[data-step-open].pop-i").first
